@@ -1,0 +1,360 @@
+"""The command ``crowdbench``: parses, calls, prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crowdbench import __version__
+from crowdbench.errors import EXIT_FAILED, EXIT_WRONG_USE, CrowdbenchError
+
+if TYPE_CHECKING:
+    from crowdbench.record import Metrics
+    from crowdbench.running.steps import Job
+
+app = typer.Typer(
+    name="crowdbench",
+    help="Benchmark human-pose estimators where people crowd and cover each other.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Data sets: what is there, what is missing.", no_args_is_help=True)
+ls_app = typer.Typer(help="List predictors, splits, metrics or runs.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(ls_app, name="ls")
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root",
+        help="Folder of the data sets. [default: $CROWDBENCH_DATA, then ./data]",
+        show_default=False,
+    ),
+]
+PredictorName = Annotated[
+    str, typer.Option("--predictor", help="See `crowdbench ls predictors`.", show_default=False)
+]
+SplitName = Annotated[
+    str | None, typer.Option("--split", help="See `crowdbench ls splits`.", show_default=False)
+]
+Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        "--predictions", help="Results file for the predictor `replay`: COCO results JSON."
+    ),
+]
+OwnAnnotations = Annotated[
+    Path | None,
+    typer.Option("--annotations", help="Your own COCO-format annotations, instead of --split."),
+]
+SkeletonName = Annotated[
+    str | None,
+    typer.Option("--skeleton", help="Keypoints of --annotations: a name or a YAML file."),
+]
+BoxSource = Annotated[
+    str | None,
+    typer.Option("--boxes", help="Person boxes: gt, a known box file's name, or a detector file."),
+]
+Limit = Annotated[int | None, typer.Option("--limit", help="Only the first N images by id.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", help="Run folder. [default: runs/PREDICTOR@SPLIT]", show_default=False
+    ),
+]
+UnknownImages = Annotated[
+    str,
+    typer.Option("--unknown-images", help="Predictions for unknown images: error or ignore."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the table.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"crowdbench {__version__}")
+        raise typer.Exit
+    if debug:
+        os.environ["CROWDBENCH_DEBUG"] = "1"
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    predictor: PredictorName,
+    split: SplitName = None,
+    predictions: Predictions = None,
+    annotations: OwnAnnotations = None,
+    skeleton: SkeletonName = None,
+    boxes: BoxSource = None,
+    data_root: DataRoot = None,
+    limit: Limit = None,
+    output: Output = None,
+    unknown_images: UnknownImages = "error",
+    overwrite: Overwrite = False,
+    report: Annotated[bool, typer.Option(help="Write the report.")] = True,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Predict, score and report.
+
+    \b
+    crowdbench run --predictor replay --predictions poses.json --split crowdpose-val
+    crowdbench run --predictor replay --predictions poses.json \\
+        --annotations my.json --skeleton coco-17
+    """
+    from crowdbench.running.steps import run_job
+
+    folder, metrics = run_job(_job(ctx))
+    if report:
+        from reports.writing import write_report
+
+        write_report(folder)
+    _print_metrics(folder.path, metrics, as_json, quiet)
+
+
+@app.command()
+def predict(
+    ctx: typer.Context,
+    predictor: PredictorName,
+    split: SplitName = None,
+    predictions: Predictions = None,
+    annotations: OwnAnnotations = None,
+    skeleton: SkeletonName = None,
+    boxes: BoxSource = None,
+    data_root: DataRoot = None,
+    limit: Limit = None,
+    output: Output = None,
+    unknown_images: UnknownImages = "error",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a predictor and keep its candidates in a run folder; `crowdbench score` goes on."""
+    from crowdbench.running.steps import predict_job
+
+    prepared, poses = predict_job(_job(ctx))
+    if not quiet:
+        _print_notes(prepared.run.notes)
+        typer.echo(f"{len(poses):,} candidates in {prepared.folder.path}")
+
+
+@app.command()
+def score(
+    run: RunPath,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            "--check",
+            help="Also run pycocotools, xtcocotools or faster-coco-eval and compare.",
+        ),
+    ] = None,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compute the metrics of a run from its candidates, without the model."""
+    from crowdbench.running.steps import check_run, score_run
+
+    folder, metrics = score_run(run, data_root)
+    _print_metrics(folder.path, metrics, as_json, quiet)
+    if check:
+        from crowdbench.terminal import print_check
+
+        result = check_run(folder, check, data_root)
+        if not quiet:
+            print_check(result, to_stderr=as_json)
+        if not result.agrees:
+            raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def report(run: RunPath, quiet: Quiet = False) -> None:
+    """Write the report of a scored run: report.md and tables in CSV, LaTeX and Markdown."""
+    from crowdbench.record import RunFolder
+    from reports.writing import write_report
+
+    path = write_report(RunFolder(run))
+    if not quiet:
+        typer.echo(f"report: {path}")
+
+
+@app.command()
+def doctor(data_root: DataRoot = None) -> None:
+    """Tell what works here and what is missing."""
+    from crowdbench.doctor import examine
+    from crowdbench.terminal import print_doctor
+
+    print_doctor(examine(data_root))
+
+
+@app.command()
+def schema(
+    file: Annotated[str, typer.Argument(help="metrics, run or environment.")] = "metrics",
+) -> None:
+    """Print the JSON Schema of a record file."""
+    import json
+
+    from crowdbench.errors import UnknownNameError
+    from crowdbench.record import Environment, Metrics, Run, json_schema
+
+    kinds: dict[str, type[Metrics] | type[Run] | type[Environment]] = {
+        "metrics": Metrics,
+        "run": Run,
+        "environment": Environment,
+    }
+    if file not in kinds:
+        raise UnknownNameError("record file", file, kinds)
+    typer.echo(json.dumps(json_schema(kinds[file]), indent=2))
+
+
+@ls_app.command("predictors")
+def ls_predictors() -> None:
+    """List the predictors that --predictor takes."""
+    from crowdbench.predictor import load_predictor, predictor_names
+    from crowdbench.terminal import print_table
+
+    cards = [load_predictor(name).card for name in predictor_names()]
+    print_table(
+        ("predictor", "keypoints", "boxes", "what it does"),
+        [
+            (
+                card.name,
+                ", ".join(card.skeletons) or "any",
+                "needed" if card.needs_boxes else "",
+                card.description,
+            )
+            for card in cards
+        ],
+    )
+
+
+@ls_app.command("splits")
+def ls_splits() -> None:
+    """List the splits that --split takes."""
+    from crowdbench.datasets.manifest import load_manifests
+    from crowdbench.terminal import print_table
+
+    print_table(
+        ("split", "data set", "keypoints", "what it is"),
+        [
+            (split.name, manifest.title, manifest.skeleton, split.description)
+            for manifest in load_manifests().values()
+            for split in manifest.splits
+        ],
+    )
+
+
+@ls_app.command("metrics")
+def ls_metrics() -> None:
+    """List the metrics in metrics.json."""
+    from crowdbench.metrics.catalogue import METRICS
+    from crowdbench.terminal import print_table
+
+    print_table(
+        ("metric", "better", "what it is", "by"),
+        [
+            (m.name, "higher" if m.higher_is_better else "lower", m.description, m.source)
+            for m in METRICS.values()
+        ],
+    )
+
+
+@ls_app.command("runs")
+def ls_runs(
+    folder: Annotated[Path, typer.Argument(help="Where the run folders are.")] = Path("runs"),
+) -> None:
+    """List the run folders below a folder."""
+    from crowdbench.record import Metrics, Run, find_runs
+    from crowdbench.terminal import percent, print_table
+
+    rows = []
+    for found in find_runs(folder):
+        facts = found.read(Run)
+        scored = found.read(Metrics).metrics.get("AP") if found.has(Metrics) else None
+        ap = percent(scored.value) if scored else "not scored"
+        rows.append((found.path.name, facts.predictor.name, facts.split.name, ap))
+    print_table(("run", "predictor", "split", "AP %"), rows)
+
+
+@data_app.command("ls")
+def data_ls(data_root: DataRoot = None) -> None:
+    """List all splits and whether their files are there."""
+    from crowdbench.terminal import print_data_list
+
+    print_data_list(data_root)
+
+
+@data_app.command("show")
+def data_show(name: Annotated[str, typer.Argument()], data_root: DataRoot = None) -> None:
+    """Show a data set or split: files, counts, licence, citation, where to get it."""
+    from crowdbench.terminal import print_data_facts
+
+    print_data_facts(name, data_root)
+
+
+@data_app.command("verify")
+def data_verify(name: Annotated[str, typer.Argument()], data_root: DataRoot = None) -> None:
+    """Read the files of a data set or split and compare the counts with the known ones."""
+    from crowdbench.terminal import print_data_check
+
+    if not print_data_check(name, data_root):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _job(ctx: typer.Context) -> Job:
+    """Return what `run` and `predict` were asked, by the options they share."""
+    from crowdbench.running.steps import Job
+
+    return Job(**{name: ctx.params[name] for name in Job.__struct_fields__})
+
+
+def _print_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def _print_metrics(path: Path, metrics: Metrics, as_json: bool, quiet: bool) -> None:
+    from crowdbench.terminal import print_metrics
+
+    if as_json:
+        typer.echo((path / "metrics.json").read_text(), nl=False)
+    elif not quiet:
+        _print_notes(metrics.notes)
+        print_metrics(metrics, path)
+
+
+def main() -> None:
+    """Run the command and exit with its code; errors end in one line, not in a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except CrowdbenchError as error:
+        if os.environ.get("CROWDBENCH_DEBUG"):
+            raise
+        typer.echo(f"crowdbench: {error}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        typer.echo("crowdbench: interrupted; the same command goes on where it stopped", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; not an error. Keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()  # typer's own usage errors print themselves
+        code = getattr(error, "exit_code", EXIT_WRONG_USE)
+    sys.exit(code)

@@ -1,0 +1,158 @@
+"""From a split's name, or an annotation file of one's own, to the loaded split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from crowdbench.datasets.coco_format import Annotations, read_annotations
+from crowdbench.datasets.manifest import Counts, SplitManifest, find_split
+from crowdbench.datasets.ochuman import read_ochuman
+from crowdbench.datasets.places import find_annotations, find_images, missing_annotations
+from crowdbench.datasets.split import Split
+from crowdbench.errors import InputError, UsageError
+from crowdbench.files import digest_of, read_bytes
+from crowdbench.skeletons import CROWDPOSE_14, Skeleton, load_skeleton
+from crowdbench.structures import Images
+
+
+def load_split(name: str, root: Path, limit: int | None = None) -> Split:
+    """Return a known split.
+
+    Args:
+        name: e.g. ``crowdpose-val``.
+        root: folder of the data sets, see `crowdbench.datasets.data_root`.
+        limit: only the first so many images by id, None for all.
+
+    Raises:
+        UnknownNameError: if there is no split of that name.
+        UsageError: if `limit` is below 1.
+        MissingError: if its annotation file is not there; the message says where it was looked for
+            and where to get it.
+        InputError: if the file can't be read or is something else, e.g. another data set's.
+    """
+    manifest, facts = find_split(name)
+    _check_limit(limit)
+    found = find_annotations(root, manifest, facts)
+    if found is None:
+        raise missing_annotations(root, manifest, facts)
+    path, native = found
+    skeleton = load_skeleton(manifest.skeleton)
+    content = read_bytes(path, "annotations")
+    annotations = (
+        _read_coco(path, content, skeleton, manifest.area)
+        if native is None
+        else _read(path, content, lambda: read_ochuman(path, content, native))
+    )
+    if facts.has_truth and annotations.truth is None:
+        raise InputError(
+            f"{path}: annotations is missing: {name} needs the file with the ground truth"
+        )
+    images = annotations.images
+    whole = Split(
+        name=name,
+        skeleton=skeleton,
+        area=manifest.area,
+        images=Images(
+            images.ids, images.file_names, images.sizes, find_images(root, manifest, facts)
+        ),
+        truth=annotations.truth,
+        category_id=annotations.category_id,
+        annotations=digest_of(path, content),
+        path=path,
+        known_ids=images.ids,
+        has_levels=manifest.has_levels,
+        official_tool=manifest.official_tool,
+        notes=annotations.notes + _count_notes(annotations, facts),
+    )
+    return whole.first_images(limit)
+
+
+def load_own(annotations: Path, skeleton: Skeleton, limit: int | None = None) -> Split:
+    """Return a split made from an annotation file of one's own, named after the file.
+
+    A file with crowdpose-14 keypoints is treated as CrowdPose is: levels by the crowd index and
+    the rules of crowdposetools. Any other is treated as COCO is. The image folder is not known.
+
+    Args:
+        annotations: a file in COCO's keypoint format.
+        skeleton: its keypoint layout, which also brings the area rule.
+        limit: only the first so many images by id, None for all.
+
+    Raises:
+        UsageError: if `limit` is below 1.
+        MissingError: if there is no such file.
+        InputError: if it can't be read or is no such file.
+    """
+    _check_limit(limit)
+    content = read_bytes(annotations, "annotations")
+    found = _read_coco(annotations, content, skeleton, skeleton.area)
+    is_crowdpose = skeleton == CROWDPOSE_14
+    whole = Split(
+        name=annotations.stem,
+        skeleton=skeleton,
+        area=skeleton.area,
+        images=found.images,
+        truth=found.truth,
+        category_id=found.category_id,
+        annotations=digest_of(annotations, content),
+        path=annotations,
+        known_ids=found.images.ids,
+        has_levels=is_crowdpose,
+        official_tool="crowdposetools" if is_crowdpose else "pycocotools",
+        notes=found.notes,
+    )
+    return whole.first_images(limit)
+
+
+def found_counts(annotations: Annotations | Split) -> Counts:
+    """Return how many images and persons there are; without ground truth only the images."""
+    n_images = len(annotations.images)
+    truth = annotations.truth
+    if truth is None:
+        return Counts(n_images)
+    return Counts(n_images, len(truth.person_ids), int((~truth.is_ignored).sum()))
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit is {limit}, expected 1 or more images")
+
+
+def _count_notes(annotations: Annotations, facts: SplitManifest) -> tuple[str, ...]:
+    found, known = found_counts(annotations), facts.counts
+    differing = [
+        f"{getattr(found, field)} {field} instead of {expected}"
+        for field in Counts.__struct_fields__
+        if (expected := getattr(known, field)) not in (None, getattr(found, field))
+    ]
+    if not differing:
+        return ()
+    return (f"not the complete {facts.name}: the file has {', '.join(differing)}",)
+
+
+def _read_coco(path: Path, content: bytes, skeleton: Skeleton, area: str) -> Annotations:
+    return _read(path, content, lambda: read_annotations(path, content, skeleton, area))
+
+
+def _read(path: Path, content: bytes, read: Callable[[], Annotations]) -> Annotations:
+    """Return what `read` returns; if it can't, say what kind of file it was given instead."""
+    try:
+        return read()
+    except InputError:
+        kind = _kind_of(content)
+        if kind is None:
+            raise
+        raise InputError(f"{path}: {kind}") from None
+
+
+class _ImageKeys(msgspec.Struct):
+    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    annotations: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _FileKeys(msgspec.Struct):
+    images: list[_ImageKeys] = []
+    annotations: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET

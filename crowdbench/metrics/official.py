@@ -1,0 +1,204 @@
+"""The official evaluators on the same input, for a side-by-side check.
+
+They read the original annotation file with their own reader wherever they can; nothing of
+crowdbench's reading, matching or averaging takes part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crowdbench.datasets.coco_format import to_coco
+from crowdbench.datasets.split import Split
+from crowdbench.errors import MissingError, UnknownNameError, UsageError
+
+TOLERANCE = 1e-9
+_COCO = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
+_CROWD = ("AP", "AP50", "AP75", "AR", "AR50", "AR75", "AP_easy", "AP_medium", "AP_hard")
+_LEVELS = _CROWD[-3:]
+_HOW_TO_GET = {
+    "pycocotools": "pip install pycocotools",
+    "xtcocotools": "pip install numpy cython setuptools && "
+    "pip install --no-build-isolation --no-binary xtcocotools xtcocotools",
+    "faster-coco-eval": "pip install faster-coco-eval",
+}
+TOOLS = tuple(_HOW_TO_GET)
+
+
+class Check(NamedTuple):
+    """Our number beside the official tool's.
+
+    Attributes:
+        metric: its name.
+        ours: our value, or None.
+        theirs: the tool's value; None where it prints -1.
+        agrees: whether they are equal to `TOLERANCE`; levels, which the tools round, to four
+            decimals.
+    """
+
+    metric: str
+    ours: float | None
+    theirs: float | None
+    agrees: bool
+
+
+class CheckResult(NamedTuple):
+    """All numbers of one tool, and what is known to make it differ on this input.
+
+    Attributes:
+        tool: name and version.
+        checks: one per number the tool gives.
+        remarks: its known deviations that this input touches.
+    """
+
+    tool: str
+    checks: tuple[Check, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every number agrees."""
+        return all(check.agrees for check in self.checks)
+
+
+def import_tool(tool: str) -> Any:
+    """Return the tool's top module, having made sure that it works.
+
+    Raises:
+        UnknownNameError: for a name that is no tool.
+        MissingError: if it is absent or broken; the message is the command that mends it.
+    """
+    if tool not in _HOW_TO_GET:
+        raise UnknownNameError("evaluator", tool, TOOLS)
+    try:
+        module = importlib.import_module(tool.replace("-", "_"))
+        if tool != "faster-coco-eval":
+            # The compiled part, which a wheel built for another numpy fails in.
+            importlib.import_module(f"{tool}.mask")
+    except Exception as error:  # a broken build raises anything from ImportError to ValueError
+        absent = isinstance(error, ModuleNotFoundError)
+        raise MissingError(
+            f"{tool} is {'not installed' if absent else f'broken ({error})'}: {_HOW_TO_GET[tool]}"
+        ) from None
+    return module
+
+
+def check_official(
+    tool: str, split: Split, predictions: Path, ours: dict[str, float | None]
+) -> CheckResult:
+    """Return the official tool's numbers beside ours.
+
+    For CrowdPose, xtcocotools and faster-coco-eval run in their mode ``keypoints_crowd``;
+    pycocotools, which does not know CrowdPose's area rule, gets its areas written into the
+    annotations.
+
+    Args:
+        tool: ``pycocotools``, ``xtcocotools`` or ``faster-coco-eval``.
+        split: gives the annotation file, the images, the OKS constants and the area rule.
+        predictions: results file.
+        ours: our values by metric.
+    """
+    module = import_tool(tool)
+    skeleton, with_levels = split.skeleton, split.has_levels
+    truth = _annotations(split)
+    poses = json.loads(predictions.read_bytes())
+    if not poses and tool == "pycocotools":
+        raise UsageError("pycocotools can't read an empty list of predictions; nothing to check")
+    remarks = _remarks(tool, truth, poses, with_levels)
+    crowd = with_levels and tool != "pycocotools"
+    if split.area == "0.53*box" and (tool == "pycocotools" or not crowd):
+        for person in truth["annotations"]:
+            person["area"] = person["bbox"][2] * person["bbox"][3] * 0.53
+    if not crowd and skeleton.counted < len(skeleton) and tool != "pycocotools":
+        remarks.append(f"{tool} recounts the labelled keypoints, over all {len(skeleton)}")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        truth_file = Path(folder) / "annotations.json"
+        truth_file.write_text(json.dumps(truth))
+        stats = _run_tool(tool, str(truth_file), poses, crowd, split)
+    names = _CROWD if crowd else _COCO
+    checks = tuple(
+        _compare(name, ours.get(name), float(value))
+        for name, value in zip(names, stats, strict=True)
+    )
+    version = getattr(module, "__version__", None)
+    if version is None:
+        from importlib.metadata import version as installed
+
+        version = installed(tool)
+    return CheckResult(f"{tool} {version}", checks, tuple(remarks))
+
+
+def _annotations(split: Split) -> dict[str, Any]:
+    if split.converted and split.truth is not None:
+        return to_coco(split.images, split.truth, split.skeleton, split.category_id)
+    content: dict[str, Any] = json.loads(split.path.read_bytes())
+    return content
+
+
+def _run_tool(
+    tool: str,
+    truth_file: str,
+    poses: list[dict[str, Any]],
+    crowd: bool,
+    split: Split,
+) -> list[float]:
+    mode = "keypoints_crowd" if crowd else "keypoints"
+    sigmas = split.skeleton.sigma_array
+    if tool == "pycocotools":
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
+        truth = COCO(truth_file)
+        evaluator = COCOeval(truth, truth.loadRes(poses), mode)
+        evaluator.params.kpt_oks_sigmas = sigmas
+    elif tool == "xtcocotools":
+        from xtcocotools.coco import COCO
+        from xtcocotools.cocoeval import COCOeval
+
+        truth = COCO(truth_file)
+        evaluator = COCOeval(truth, truth.loadRes(poses), mode, sigmas, use_area=not crowd)
+    else:
+        from faster_coco_eval import COCO, COCOeval_faster
+
+        truth = COCO(truth_file)
+        evaluator = COCOeval_faster(
+            truth, truth.loadRes(poses), mode, kpt_oks_sigmas=sigmas, use_area=not crowd
+        )
+    evaluator.params.imgIds = split.images.ids.tolist()
+    evaluator.evaluate()
+    evaluator.accumulate()
+    evaluator.summarize()
+    return [float(value) for value in evaluator.stats[: len(_CROWD if crowd else _COCO)]]
+
+
+def _compare(name: str, ours: float | None, theirs: float) -> Check:
+    official = None if theirs == -1 else theirs
+    if ours is None or official is None:
+        return Check(name, ours, official, ours is official)
+    if name in _LEVELS:
+        return Check(name, ours, official, abs(float(np.round(ours, 4)) - official) <= TOLERANCE)
+    return Check(name, ours, official, abs(ours - official) <= TOLERANCE)
+
+
+def _remarks(
+    tool: str, truth: dict[str, Any], poses: list[dict[str, Any]], with_levels: bool
+) -> list[str]:
+    """Return the tool's known deviations from the official numbers that this input touches."""
+    remarks = []
+    if tool != "xtcocotools" and any(a["id"] == 0 for a in truth["annotations"]):
+        remarks.append(f"{tool} counts a match with annotation id 0 as a false positive")
+    if tool == "xtcocotools":
+        dropped = sum(all(c <= 0 for c in pose["keypoints"][2::3]) for pose in poses)
+        if dropped:
+            remarks.append(f"xtcocotools drops {dropped} poses whose confidences are all 0 or less")
+    if tool == "pycocotools" and with_levels:
+        remarks.append("pycocotools has no crowding levels")
+    return remarks

@@ -1,0 +1,61 @@
+"""The protocol: everything that decides whether two numbers may be compared, as one value."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+
+class Protocol(msgspec.Struct, frozen=True):
+    """How a number was made. Two numbers with different signatures are never compared silently.
+
+    Attributes:
+        split: name of the split.
+        annotations: first 12 hex digits of the annotation file's sha256.
+        images: how many images were scored.
+        skeleton: keypoint layout.
+        sigmas: first 8 hex digits of the sha256 of the OKS constants (float64 bytes).
+        area: what stands for a person's size: ``annotation`` or ``0.53*box``.
+        pose_area: what decides the size class of an unmatched pose (medium and large numbers
+            only): ``box`` or ``joints``.
+        oks: the OKS thresholds.
+        max_poses: poses per image that count.
+        levels: limits of the crowd index, or ``none``.
+        boxes: where the boxes come from: ``gt``, a detector file, ``predictions``, ``none``.
+        scores: how a pose's score is made; ``given`` for poses read from a file.
+        merging: how candidates become final poses; ``none`` when they are final as they are.
+        version: raised whenever a change of crowdbench changes a number.
+    """
+
+    split: str
+    annotations: str
+    images: int
+    skeleton: str
+    sigmas: str
+    area: str
+    pose_area: str
+    boxes: str
+    scores: str
+    merging: str
+    levels: str = "none"
+    oks: str = "0.50:0.05:0.95"
+    max_poses: int = 20
+    version: int = 1
+
+    @property
+    def signature(self) -> str:
+        """The protocol in one line, ending in a digest of it.
+
+        >>> p = Protocol("demo", "0123456789ab", 2, "coco-17", "89abcdef", "annotation", "joints",
+        ...              "none", "given", "none")
+        >>> p.signature.split()[0], p.signature.split()[2]
+        ('crowdbench=1', 'annotations=0123456789ab')
+        """
+        values = msgspec.structs.asdict(self)
+        version = values.pop("version")
+        line = " ".join(
+            [f"crowdbench={version}"]
+            + [f"{key}={'_'.join(str(value).split())}" for key, value in values.items()]
+        )
+        return f"{line} id={hashlib.sha256(line.encode()).hexdigest()[:12]}"

@@ -1,0 +1,250 @@
+"""The run folder: what is written, read and hashed.
+
+Same inputs give the same bytes in everything but ``environment.json``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from crowdbench.errors import InputError, MissingError, UsageError
+from crowdbench.files import TEMPORARY, FileDigest, decode_json, read_bytes, write_json
+from crowdbench.protocol import Protocol
+from crowdbench.skeletons import Skeleton
+
+SCHEMA_VERSION = 1
+
+
+class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The data a run was made on.
+
+    Attributes:
+        name: name of the split.
+        own: whether it is the user's own annotation file rather than a known split.
+        annotations: digest of the annotation file.
+        images: how many images the run covers.
+        limit: how many were asked for, or null for all.
+        skeleton: the keypoint layout.
+    """
+
+    name: str
+    own: bool
+    annotations: FileDigest
+    images: int
+    limit: int | None
+    skeleton: Skeleton
+
+
+class PredictorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The predictor of a run and the files it read, by role."""
+
+    name: str
+    description: str
+    inputs: dict[str, FileDigest]
+    options: dict[str, str]
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Content of ``run.json``: what was asked, every default resolved."""
+
+    schema_version: int
+    split: SplitFacts
+    predictor: PredictorFacts
+    protocol: Protocol
+    signature: str
+    notes: tuple[str, ...]
+
+
+class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One number.
+
+    Attributes:
+        value: a fraction at full precision, or null when there is none.
+        n: evaluated persons (for PCK and OKS_matched: keypoints) it rests on.
+        higher_is_better: its direction.
+        reason: why the value is null, or what else must be known about it.
+    """
+
+    value: float | None
+    n: int
+    higher_is_better: bool
+    reason: str | None
+
+
+class KeypointMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Accuracy of one keypoint.
+
+    Attributes:
+        name: of the keypoint.
+        n_labelled: labelled ones of evaluated persons.
+        n_matched: those of persons matched at OKS 0.50.
+        pck: share of the labelled ones that are close; null when there is none.
+        oks: mean similarity of the matched ones; null when there is none.
+    """
+
+    name: str
+    n_labelled: int
+    n_matched: int
+    pck: float | None
+    oks: float | None
+
+
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Content of ``metrics.json``: every number with its n and direction; fractions."""
+
+    schema_version: int
+    split: str
+    predictor: str
+    signature: str
+    metrics: dict[str, Metric]
+    keypoints: tuple[KeypointMetrics, ...]
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+
+
+class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Content of ``environment.json``: the only file in which equal runs may differ.
+
+    Attributes:
+        crowdbench: its version.
+        python: version.
+        platform: operating system and processor.
+        packages: versions of the packages that touch a number.
+        git: commit of the current folder's repository and whether it was clean, or null.
+        annotations: where the annotation file was.
+        data_root: the folder of the data sets.
+        started: UTC, ISO 8601.
+        seconds: duration of each step.
+    """
+
+    crowdbench: str
+    python: str
+    platform: str
+    packages: dict[str, str]
+    git: dict[str, str | bool] | None
+    annotations: str
+    data_root: str
+    started: str
+    seconds: dict[str, float]
+
+
+T = TypeVar("T", Run, Metrics, Environment)
+_FILES: dict[type, str] = {
+    Run: "run.json",
+    Metrics: "metrics.json",
+    Environment: "environment.json",
+}
+_CONTENT = ("candidates", "predictions.json", "report", *_FILES.values())
+
+
+class RunFolder:
+    """A run folder and the typed access to its files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def candidates(self) -> Path:
+        """Folder of the shards."""
+        return self.path / "candidates"
+
+    @property
+    def predictions(self) -> Path:
+        """File of the final poses, COCO results format."""
+        return self.path / "predictions.json"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.path / "report"
+
+    def has(self, kind: type[T]) -> bool:
+        """Return whether the file of that kind is there."""
+        return (self.path / _FILES[kind]).is_file()
+
+    def read(self, kind: type[T]) -> T:
+        """Return the content of ``run.json``, ``metrics.json`` or ``environment.json``.
+
+        Raises:
+            MissingError: if the folder or the file is not there.
+            InputError: if the file is not what this version writes.
+        """
+        path = self.path / _FILES[kind]
+        if not path.is_file():
+            if not self.path.is_dir():
+                raise MissingError(f"{self.path}: no such run folder (`crowdbench ls runs` lists)")
+            hint = "run `crowdbench score` first" if kind is Metrics else "is it a run folder?"
+            raise MissingError(f"{self.path} has no {path.name}: {hint}")
+        content = read_bytes(path)
+        version = decode_json(path, content, _VERSION_DECODER, path.name).schema_version
+        if version not in (None, SCHEMA_VERSION):
+            raise InputError(
+                f"{path}: schema_version is {version}, this crowdbench reads {SCHEMA_VERSION}"
+            )
+        return decode_json(path, content, msgspec.json.Decoder(kind), path.name)
+
+    def write(self, record: Run | Metrics | Environment) -> None:
+        """Write the record's file, whole or not at all."""
+        write_json(self.path / _FILES[type(record)], record)
+
+    def open_for(self, run: Run, overwrite: bool) -> bool:
+        """Make the folder ready for `run` and return whether it continues an unfinished one.
+
+        Raises:
+            UsageError: if the folder holds another or a finished run and `overwrite` is false, or
+                something that is no run at all.
+        """
+        for folder in (self.path, self.candidates):
+            for leftover in folder.glob(f".*{TEMPORARY}"):
+                leftover.unlink(missing_ok=True)
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+            return False
+        if not self.path.is_dir() or not self.has(Run):
+            raise UsageError(f"{self.path} is no run folder: choose another with --output")
+        if overwrite:
+            self._clear()
+            return False
+        if self.has(Metrics) or self.read(Run) != run:
+            raise UsageError(
+                f"{self.path} already holds a run: --overwrite replaces it, --output DIR chooses "
+                "another folder"
+            )
+        return True
+
+    def _clear(self) -> None:
+        """Remove what a run consists of, the results first; other files stay."""
+        for name in ("metrics.json", *_CONTENT):
+            entry = self.path / name
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+
+
+class _Version(msgspec.Struct):
+    schema_version: int | None = None
+
+
+_VERSION_DECODER = msgspec.json.Decoder(_Version)
+
+
+def find_runs(root: Path) -> Iterator[RunFolder]:
+    """Yield the run folders directly below `root`, by name."""
+    if root.is_dir():
+        for path in sorted(root.iterdir()):
+            if (folder := RunFolder(path)).has(Run):
+                yield folder
+
+
+def json_schema(kind: type[Run] | type[Metrics] | type[Environment]) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a record file."""
+    schema = msgspec.json.schema(kind)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": _FILES[kind],
+    } | schema

@@ -1,0 +1,89 @@
+"""Predict: from a split and a predictor to candidates on disk."""
+
+from __future__ import annotations
+
+import hashlib
+
+from crowdbench.candidates import IMAGES_PER_SHARD, join_poses, read_shard, shard_paths, write_shard
+from crowdbench.datasets.split import LEVEL_LIMITS, Split
+from crowdbench.errors import UsageError
+from crowdbench.predictor import Batch, Predictor
+from crowdbench.protocol import Protocol
+from crowdbench.record import SCHEMA_VERSION, PredictorFacts, Run, RunFolder, SplitFacts
+from crowdbench.structures import Boxes, Poses
+
+
+def describe_run(
+    split: Split, predictor: Predictor, own_annotations: bool, options: dict[str, str]
+) -> Run:
+    """Return the content of ``run.json``: what is asked, every default resolved."""
+    settings, card = predictor.settings, predictor.card
+    limits = ",".join(map(str, LEVEL_LIMITS)) if split.has_levels else "none"
+    protocol = Protocol(
+        split=split.name,
+        annotations=split.annotations.sha256[:12],
+        images=len(split.images),
+        skeleton=split.skeleton.name,
+        sigmas=hashlib.sha256(split.skeleton.sigma_array.tobytes()).hexdigest()[:8],
+        area=split.area,
+        pose_area=settings.pose_area,
+        boxes=settings.boxes,
+        scores=settings.scores,
+        merging=settings.merging,
+        levels=limits,
+    )
+    return Run(
+        schema_version=SCHEMA_VERSION,
+        split=SplitFacts(
+            name=split.name,
+            own=own_annotations,
+            annotations=split.annotations,
+            images=len(split.images),
+            limit=split.limit,
+            skeleton=split.skeleton,
+        ),
+        predictor=PredictorFacts(
+            name=card.name,
+            description=card.description,
+            inputs=dict(settings.inputs),
+            options=options,
+        ),
+        protocol=protocol,
+        signature=protocol.signature,
+        notes=(*split.notes, *settings.notes),
+    )
+
+
+def predict_split(
+    folder: RunFolder, split: Split, predictor: Predictor, boxes: Boxes | None = None
+) -> Poses:
+    """Return the candidates of the whole split, and leave them in the folder's shards.
+
+    Shards that are already there are not made again: an interrupted run goes on where it stopped.
+    """
+    parts = []
+    for i, path in enumerate(shard_paths(folder.candidates, len(split.images))):
+        if path.is_file():
+            parts.append(read_shard(path))
+            continue
+        start = i * IMAGES_PER_SHARD
+        stop = min(start + IMAGES_PER_SHARD, len(split.images))
+        here = None if boxes is None else boxes.of_images(start, stop)
+        poses = predictor.predict(Batch(split, start, stop, here))
+        write_shard(path, poses)
+        parts.append(poses)
+    return join_poses(parts)
+
+
+def check_skeleton(predictor: Predictor | type[Predictor], split: Split) -> None:
+    """Refuse a predictor whose keypoints are not the split's.
+
+    Raises:
+        UsageError: naming both.
+    """
+    card = predictor.card
+    if card.skeletons and split.skeleton.name not in card.skeletons:
+        raise UsageError(
+            f"{card.name} gives {' or '.join(card.skeletons)}, {split.name} has "
+            f"{split.skeleton.name}: choose another predictor or split"
+        )

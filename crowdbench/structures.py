@@ -1,0 +1,150 @@
+"""The columnar arrays that everything passes on.
+
+One row per person, box or pose over the whole split, with an index into the images; never a list of
+dicts. Coordinates are COCO's: pixels of the original image, the centre of the top-left pixel is
+(0, 0). Boxes are xywh. What is absent is ``None``, never -1 or 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The annotated persons of a split.
+
+    Attributes:
+        image_ids: (I,) int64, strictly ascending.
+        image_index: (P,) int64 into `image_ids`, ascending; persons of an image in file order.
+        keypoints: (P, K, 3) float64: x, y in pixels; visibility 0 not labelled, 1 occluded,
+            2 visible.
+        boxes: (P, 4) float64 xywh, pixels.
+        areas: (P,) float64 px², by the data set's area rule.
+        is_crowd: (P,) bool, regions that may absorb any number of poses.
+        is_ignored: (P,) bool, persons that are not evaluated (crowd regions among them).
+        person_ids: (P,) int64 annotation ids.
+        crowd_index: (I,) float64 CrowdPose's index per image, or None where the file has none.
+        max_iou: (P,) float64 OCHuman's own MaxIoU, or None where the file has none.
+    """
+
+    image_ids: Array
+    image_index: Array
+    keypoints: Array
+    boxes: Array
+    areas: Array
+    is_crowd: Array
+    is_ignored: Array
+    person_ids: Array
+    crowd_index: Array | None = None
+    max_iou: Array | None = None
+
+    def take_images(self, n_images: int) -> GroundTruth:
+        """Return the persons of the first `n_images` images."""
+        n = int(np.searchsorted(self.image_index, n_images))
+        return replace(
+            self,
+            image_ids=self.image_ids[:n_images],
+            image_index=self.image_index[:n],
+            keypoints=self.keypoints[:n],
+            boxes=self.boxes[:n],
+            areas=self.areas[:n],
+            is_crowd=self.is_crowd[:n],
+            is_ignored=self.is_ignored[:n],
+            person_ids=self.person_ids[:n],
+            crowd_index=None if self.crowd_index is None else self.crowd_index[:n_images],
+            max_iou=None if self.max_iou is None else self.max_iou[:n],
+        )
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a split, by ascending id.
+
+    Attributes:
+        ids: (I,) int64, strictly ascending.
+        file_names: I names relative to the image folder, as the annotation file gives them.
+        sizes: (I, 2) int64 width and height in pixels; 0 where the file does not say.
+        folder: where the image files are, or None when no image folder was found.
+    """
+
+    ids: Array
+    file_names: Sequence[str]
+    sizes: Array
+    folder: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Person boxes that a top-down predictor starts from.
+
+    Attributes:
+        image_index: (B,) int64, ascending.
+        boxes: (B, 4) float64 xywh, pixels.
+        scores: (B,) float64 detector confidence; 1 for ground truth.
+        source: what they are, as the signature prints it, e.g. ``gt`` or ``file:56ap.json``.
+    """
+
+    image_index: Array
+    boxes: Array
+    scores: Array
+    source: str
+
+    def of_images(self, start: int, stop: int) -> Boxes:
+        """Return the boxes of the images `start` to `stop` - 1."""
+        first, last = np.searchsorted(self.image_index, (start, stop))
+        rows = slice(int(first), int(last))
+        return Boxes(self.image_index[rows], self.boxes[rows], self.scores[rows], self.source)
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Poses of a split: candidates before merging, or final ones after it.
+
+    Attributes:
+        image_index: (D,) int64, ascending; poses of an image in the order they were given, which
+            decides between equal scores.
+        keypoints: (D, K, 2) float64 pixels.
+        keypoint_scores: (D, K) float64 confidences.
+        scores: (D,) float64, any real number.
+        box_index: (D,) int64 row of the box each pose was made from, -1 for none.
+        instance: (D,) int64, MIPNet's lambda; else 0.
+        boxes: (D, 4) float64 xywh of the box each pose came from, or None when there is none.
+        box_scores: (D,) float64 confidence of that box, or None.
+    """
+
+    image_index: Array
+    keypoints: Array
+    keypoint_scores: Array
+    scores: Array
+    box_index: Array
+    instance: Array
+    boxes: Array | None = None
+    box_scores: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, rows: Array | slice) -> Poses:
+        """Return the poses at `rows` (an index array, a boolean mask or a slice)."""
+        return Poses(
+            self.image_index[rows],
+            self.keypoints[rows],
+            self.keypoint_scores[rows],
+            self.scores[rows],
+            self.box_index[rows],
+            self.instance[rows],
+            None if self.boxes is None else self.boxes[rows],
+            None if self.box_scores is None else self.box_scores[rows],
+        )

@@ -1,0 +1,1 @@
+"""Predictors that come with crowdbench; plug-ins like anybody else's."""

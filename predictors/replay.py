@@ -1,0 +1,56 @@
+"""Replay: poses read from a results file, so that any method anywhere can be scored."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from crowdbench.errors import UsageError
+from crowdbench.files import digest_of, read_bytes
+from crowdbench.predictor import Batch, Card, Request, Settings
+from crowdbench.results_format import read_results
+from crowdbench.structures import Poses
+
+
+class Replay:
+    """Poses from a file in COCO's results format.
+
+    The poses are final as they are: nothing is merged or rescored. Boxes and box scores in the file
+    are kept as the boxes the poses came from.
+    """
+
+    card: ClassVar[Card] = Card(
+        name="replay",
+        description="poses from a COCO results file (--predictions FILE)",
+        needs_images=False,
+        needs_boxes=False,
+    )
+
+    def __init__(self, request: Request) -> None:
+        """Read the file.
+
+        Raises:
+            UsageError: without ``--predictions``.
+            MissingError, InputError: if the file is absent or wrong.
+        """
+        path = request.predictions
+        if path is None:
+            raise UsageError("replay needs the poses: --predictions FILE (COCO results JSON)")
+        content = read_bytes(path, "predictions")
+        self._poses, notes = read_results(
+            path, content, request.split, request.ignore_unknown_images
+        )
+        self.settings = Settings(
+            boxes="none" if self._poses.boxes is None else "predictions",
+            scores="given",
+            merging="none",
+            pose_area="joints" if self._poses.boxes is None else "box",
+            inputs={"predictions": digest_of(path, content)},
+            notes=notes,
+        )
+
+    def predict(self, batch: Batch) -> Poses:
+        """Return the file's poses of the batch's images."""
+        first, last = np.searchsorted(self._poses.image_index, (batch.start, batch.stop))
+        return self._poses.take(slice(int(first), int(last)))
