@@ -291,25 +291,33 @@ def ls_runs(
 @data_app.command("ls")
 def data_ls(data_root: DataRoot = None) -> None:
     """List all splits and whether their files are there."""
-    from crowdbench.terminal import print_data_list
+    from crowdbench.datasets.manifest import data_root as resolve
+    from crowdbench.datasets.verify import list_splits
+    from crowdbench.terminal import print_splits
 
-    print_data_list(data_root)
+    print_splits(list_splits(resolve(data_root)), resolve(data_root))
 
 
 @data_app.command("show")
 def data_show(name: Annotated[str, typer.Argument()], data_root: DataRoot = None) -> None:
     """Show a data set or split: files, counts, licence, citation, where to get it."""
-    from crowdbench.terminal import print_data_facts
+    from crowdbench.datasets.manifest import data_root as resolve
+    from crowdbench.datasets.verify import show
+    from crowdbench.terminal import print_facts
 
-    print_data_facts(name, data_root)
+    print_facts(show(name, resolve(data_root)), resolve(data_root))
 
 
 @data_app.command("verify")
 def data_verify(name: Annotated[str, typer.Argument()], data_root: DataRoot = None) -> None:
     """Read the files of a data set or split and compare the counts with the known ones."""
-    from crowdbench.terminal import print_data_check
+    from crowdbench.datasets.manifest import data_root as resolve
+    from crowdbench.datasets.verify import verify
+    from crowdbench.terminal import print_verification
 
-    if not print_data_check(name, data_root):
+    checks = verify(name, resolve(data_root))
+    print_verification(checks)
+    if any(check.passes is False for check in checks):
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -44,8 +44,8 @@ class WriteError(CrowdbenchError):
 class UnknownNameError(UsageError):
     """A name that nothing is registered under; the message suggests the nearest ones.
 
-    >>> print(UnknownNameError("split", "crowdpose-vla", ["crowdpose-val", "ochuman-val"]))
-    unknown split 'crowdpose-vla'; did you mean crowdpose-val, ochuman-val?
+    >>> print(UnknownNameError("split", "crowdpose-vla", ["crowdpose-val", "mupots"]))
+    unknown split 'crowdpose-vla'; did you mean crowdpose-val?
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:

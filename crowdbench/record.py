@@ -199,9 +199,7 @@ class RunFolder:
             UsageError: if the folder holds another or a finished run and `overwrite` is false, or
                 something that is no run at all.
         """
-        for folder in (self.path, self.candidates):
-            for leftover in folder.glob(f".*{TEMPORARY}"):
-                leftover.unlink(missing_ok=True)
+        self.sweep()
         if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
             return False
         if not self.path.is_dir() or not self.has(Run):
@@ -215,6 +213,11 @@ class RunFolder:
                 "another folder"
             )
         return True
+
+    def sweep(self) -> None:
+        """Remove what killed processes left of files they had not finished."""
+        for leftover in self.path.rglob(f".*{TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         """Remove what a run consists of, the results first; other files stay."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from crowdbench.datasets.manifest import Manifest
+    from crowdbench.datasets.verify import CountCheck, DatasetFacts, SplitCheck, SplitFiles
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import CheckResult
     from crowdbench.record import Metrics
@@ -32,7 +36,7 @@ def print_table(
     to_stderr: bool = False,
 ) -> None:
     """Print a table; `numbers` are the columns to align to the right."""
-    console = Console(stderr=to_stderr, highlight=False)
+    console = _console(to_stderr)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i, name in enumerate(header):
         table.add_column(Text(name), justify="right" if i in numbers else "left", overflow="fold")
@@ -84,9 +88,17 @@ def print_check(result: CheckResult, to_stderr: bool = False) -> None:
         numbers=(1, 2, 3),
         to_stderr=to_stderr,
     )
-    console = Console(stderr=to_stderr, highlight=False, markup=False)
+    console = _console(to_stderr)
     for remark in result.remarks:
-        console.print(f"known: {remark}")
+        console.print(f"known: {remark}", markup=False)
+
+
+def _console(to_stderr: bool) -> Console:
+    console = Console(stderr=to_stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        # A file or another program reads this: lines are not to be folded.
+        console.width = 1000
+    return console
 
 
 def print_doctor(findings: Sequence[Finding]) -> None:
@@ -95,3 +107,85 @@ def print_doctor(findings: Sequence[Finding]) -> None:
         ("", "what", ""),
         [("ok" if f.works else "MISSING", f.what, f.detail) for f in findings],
     )
+
+
+def print_splits(splits: Sequence[SplitFiles], root: Path) -> None:
+    """Print which splits are there and where the others are to be had."""
+    print_table(
+        ("", "split", f"annotations below {root}"),
+        [
+            (
+                "ok" if split.path else "missing",
+                split.name,
+                _below(split.path, root) if split.path else f"get it from {split.get}",
+            )
+            for split in splits
+        ],
+    )
+
+
+def print_facts(facts: DatasetFacts, root: Path) -> None:
+    """Print everything known of a data set, and what of it is there."""
+    manifest = facts.manifest
+    print(f"{manifest.title}: {manifest.description}\n")
+    print(f"licence   {manifest.licence}")
+    print(f"skeleton  {manifest.skeleton}, person size: {manifest.area}")
+    print(f"official  {manifest.official_tool}")
+    print(f"get it    {manifest.url}\n{manifest.get}\n")
+    rows = []
+    for split, files in zip(facts.splits, facts.files, strict=True):
+        counts = ", ".join(
+            f"{n:,} {name}" for name, n in msgspec.structs.asdict(split.counts).items() if n
+        )
+        rows.append((split.name, "counts", counts or "not known for certain"))
+        wanted = split.annotations[0]
+        found = _below(files.path, root) if files.path else f"missing: {wanted}"
+        rows.append(("", "annotations", found))
+        folders = ", ".join(split.images)
+        found = _below(files.images, root) if files.images else f"missing: {folders}"
+        rows.append(("", "images", found))
+        for name, path in files.boxes.items():
+            rows.append(("", f"boxes {name}", _below(path, root) if path else "missing"))
+    print_table(("split", "", f"below {root}"), rows)
+    print(f"\nEach may lie in any of these folders below the data root: {_folders(manifest)}")
+    print(f"\n{manifest.citation}")
+
+
+def print_verification(checks: Sequence[SplitCheck]) -> None:
+    """Print the counts of the files that are there beside the known ones."""
+    rows = []
+    for check in checks:
+        name = check.files.name
+        if check.passes is None:
+            rows.append(("missing", name, f"get it from {check.files.get}"))
+            continue
+        rows.append(("ok" if check.passes else "WRONG", name, str(check.files.path)))
+        if check.problem:
+            rows.append(("", "", check.problem))
+        if check.sha256:
+            rows.append(("", "", f"sha256 {check.sha256}"))
+        rows += [("", "", _count_words(count)) for count in check.counts]
+        if check.images:
+            rows.append(
+                ("", "", f"{check.images.n_present:,} of {check.images.n_listed:,} image files")
+            )
+    print_table(("", "split", ""), rows)
+
+
+def _count_words(count: CountCheck) -> str:
+    found = "?" if count.found is None else f"{count.found:,}"
+    if count.expected is None:
+        return f"{found} {count.what}"
+    if count.is_certain:
+        verdict = "as it should be" if count.state == "ok" else f"EXPECTED {count.expected:,}"
+    else:
+        verdict = f"papers state {count.expected:,}, which nobody has confirmed"
+    return f"{found} {count.what}: {verdict}"
+
+
+def _below(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _folders(manifest: Manifest) -> str:
+    return ", ".join(manifest.folders)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from crowdbench.datasets.coco_format import Annotations, read_annotations
-from crowdbench.datasets.manifest import Counts, SplitManifest, find_split
+from crowdbench.datasets.manifest import Counts, NativeSource, SplitManifest, find_split
 from crowdbench.datasets.ochuman import read_ochuman
 from crowdbench.datasets.places import find_annotations, find_images, missing_annotations
 from crowdbench.datasets.split import Split
@@ -41,11 +42,10 @@ def load_split(name: str, root: Path, limit: int | None = None) -> Split:
     path, native = found
     skeleton = load_skeleton(manifest.skeleton)
     content = read_bytes(path, "annotations")
-    annotations = (
-        _read_coco(path, content, skeleton, manifest.area)
-        if native is None
-        else _read(path, content, lambda: read_ochuman(path, content, native))
-    )
+    if native is None:
+        annotations = _read_coco(path, content, skeleton, manifest.area)
+    else:
+        annotations = _read_native(path, content, native)
     if facts.has_truth and annotations.truth is None:
         raise InputError(
             f"{path}: annotations is missing: {name} needs the file with the ground truth"
@@ -63,6 +63,7 @@ def load_split(name: str, root: Path, limit: int | None = None) -> Split:
         annotations=digest_of(path, content),
         path=path,
         known_ids=images.ids,
+        converted=native is not None,
         has_levels=manifest.has_levels,
         official_tool=manifest.official_tool,
         notes=annotations.notes + _count_notes(annotations, facts),
@@ -89,6 +90,8 @@ def load_own(annotations: Path, skeleton: Skeleton, limit: int | None = None) ->
     _check_limit(limit)
     content = read_bytes(annotations, "annotations")
     found = _read_coco(annotations, content, skeleton, skeleton.area)
+    if found.truth is None:
+        raise InputError(f"{annotations}: annotations is missing, expected the list of persons")
     is_crowdpose = skeleton == CROWDPOSE_14
     whole = Split(
         name=annotations.stem,
@@ -130,29 +133,59 @@ def _count_notes(annotations: Annotations, facts: SplitManifest) -> tuple[str, .
     ]
     if not differing:
         return ()
-    return (f"not the complete {facts.name}: the file has {', '.join(differing)}",)
+    return (f"not the official {facts.name}: the file has {', '.join(differing)}",)
 
 
 def _read_coco(path: Path, content: bytes, skeleton: Skeleton, area: str) -> Annotations:
-    return _read(path, content, lambda: read_annotations(path, content, skeleton, area))
+    with _recognising_other_kinds(path, content, expect_native=False):
+        return read_annotations(path, content, skeleton, area)
 
 
-def _read(path: Path, content: bytes, read: Callable[[], Annotations]) -> Annotations:
-    """Return what `read` returns; if it can't, say what kind of file it was given instead."""
-    try:
-        return read()
-    except InputError:
-        kind = _kind_of(content)
-        if kind is None:
-            raise
-        raise InputError(f"{path}: {kind}") from None
+def _read_native(path: Path, content: bytes, source: NativeSource) -> Annotations:
+    with _recognising_other_kinds(path, content, expect_native=True):
+        return read_ochuman(path, content, source)
 
 
 class _ImageKeys(msgspec.Struct):
-    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     annotations: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _FileKeys(msgspec.Struct):
     images: list[_ImageKeys] = []
     annotations: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+@contextmanager
+def _recognising_other_kinds(path: Path, content: bytes, expect_native: bool) -> Iterator[None]:
+    """Say what kind of file it is, if it is of another kind than expected and can't be read."""
+    try:
+        yield
+    except InputError:
+        kind = _other_kind(content, expect_native)
+        if kind is None:
+            raise
+        raise InputError(f"{path}: {kind}") from None
+
+
+def _other_kind(content: bytes, expect_native: bool) -> str | None:
+    if content.lstrip()[:1] == b"[":
+        return (
+            "a list, as files of results and of boxes are; expected annotations, an object with "
+            "images"
+        )
+    try:
+        file = msgspec.json.decode(content, type=_FileKeys)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    is_native = any(image.annotations is not msgspec.UNSET for image in file.images)
+    if is_native and not expect_native:
+        return (
+            "OCHuman's native format, expected COCO's; to use it put it into the data root as "
+            "ochuman/ochuman.json and give --split ochuman-val or ochuman-test"
+        )
+    if expect_native and not is_native and file.annotations is not msgspec.UNSET:
+        return (
+            "COCO's format, expected OCHuman's native one, whose images hold their annotations; "
+            "is it a converted file under the native file's name?"
+        )
+    return None

@@ -108,7 +108,7 @@ def read_ochuman(path: Path, content: bytes, source: NativeSource) -> Annotation
         boxes=np.hstack((corners[:, :2], extent)),
         areas=extent[:, 0] * extent[:, 1],
         is_crowd=np.zeros(len(persons), bool),
-        is_ignored=~(keypoints[:, :, 2] > 0).any(1),
+        is_ignored=(keypoints[:, :, 2] > 0).sum(1) == 0,
         person_ids=np.arange(1, len(persons) + 1),
         max_iou=np.array([p.max_iou for p in persons]),
     )
@@ -129,7 +129,7 @@ def _notes(source: NativeSource, n_lost: int) -> tuple[str, ...]:
         f"made from OCHuman's native file as the official API does: part {source.part}, "
         f"{source.low:g} <= max_iou < {source.high:g}"
     )
-    return (f"{made}; {n_lost} persons outside the range left out" if n_lost else made,)
+    return (f"{made}; persons outside this range left out: {n_lost}" if n_lost else made,)
 
 
 def _coco_order(path: Path, names: list[str]) -> list[int]:

@@ -36,6 +36,7 @@ def find_annotations(root: Path, manifest: Manifest, split: SplitManifest) -> An
 
     Files in COCO format go before OCHuman's native file.
     """
+    # os.path, here and below: Path.is_file stops at a folder without permission, this goes on.
     for path in _places(root, manifest, split.annotations):
         if os.path.isfile(path):
             return AnnotationFile(path, None)

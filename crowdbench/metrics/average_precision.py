@@ -68,7 +68,8 @@ def precision_recall(
             reached = needed < len(hits)
             precision[v, t, reached] = envelope[needed[reached]]
             level_scores[v, t, reached] = scores[hits[needed[reached]]]
-            # The level 0 is reached by the very first pose, hit or not.
-            level_scores[v, t, 0] = scores[0]
             recall[v, t] = tp[-1] / n
+        if len(scores):
+            # The level 0 is reached by the very first pose, hit or not.
+            level_scores[v, :, 0] = scores[0]
     return Curves(precision, level_scores, recall, np.asarray(n_persons))

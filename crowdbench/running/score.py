@@ -36,7 +36,7 @@ def check_same_data(run: Run, split: Split) -> None:
 
 
 def score_poses(folder: RunFolder, run: Run, split: Split, poses: Poses) -> Metrics:
-    """Return the metrics of final poses, and write ``predictions.json`` and ``metrics.json``.
+    """Return the metrics of final poses, and write the poses to ``predictions.json``.
 
     A split without public ground truth gives metrics that are all null, with that reason.
     """
@@ -44,17 +44,10 @@ def score_poses(folder: RunFolder, run: Run, split: Split, poses: Poses) -> Metr
     if split.truth is None:
         reason = "the ground truth of this split is not public: send predictions.json to its server"
         values = {name: Value(None, 0, reason) for name in METRICS if "AP_" not in name}
-        metrics = _record(run, values, (), {"images": len(split.images), "poses": len(poses)})
-    else:
-        result = evaluate(
-            split.truth,
-            poses,
-            split.skeleton.sigma_array,
-            LEVEL_LIMITS if split.has_levels else None,
-        )
-        metrics = _record(run, result.values, _keypoints(run, result), result.counts)
-    folder.write(metrics)
-    return metrics
+        return _record(run, values, (), {"images": len(split.images), "poses": len(poses)})
+    limits = LEVEL_LIMITS if split.has_levels else None
+    result = evaluate(split.truth, poses, split.skeleton.sigma_array, limits)
+    return _record(run, result.values, _keypoints(run, result), result.counts)
 
 
 def _record(

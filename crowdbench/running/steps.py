@@ -110,6 +110,7 @@ def score_run(path: Path, root: Path | None = None) -> tuple[RunFolder, Metrics]
     """
     folder = RunFolder(path)
     run = folder.read(Run)
+    folder.sweep()
     split = load_run_split(folder, run, root)
     return folder, _score(Prepared(folder, run, split), read_candidates(folder, run))
 
@@ -155,4 +156,6 @@ def _score(prepared: Prepared, poses: Poses) -> Metrics:
     environment = folder.read(Environment)
     seconds = environment.seconds | {"score": round(time.perf_counter() - clock, 3)}
     folder.write(msgspec.structs.replace(environment, seconds=seconds))
+    # Last: a folder with metrics.json holds a finished run.
+    folder.write(metrics)
     return metrics

@@ -205,8 +205,10 @@ def _table(problem: Problem, costs: dict[str, Cost]) -> str:
         f"\n**{problem.name}**\n",
         "| | evaluation | x ours | whole process | x `score` | x `run` | peak memory |",
         "|---|--:|--:|--:|--:|--:|--:|",
-        f"| crowdbench `score` | {evaluation * 1000:.0f} ms | 1 | {score.whole:.2f} s | 1 | | "
-        f"{score.peak_mib:.0f} MiB |",
+        (
+            f"| crowdbench `score` | {evaluation * 1000:.0f} ms | 1 | {score.whole:.2f} s | 1 | | "
+            f"{score.peak_mib:.0f} MiB |"
+        ),
         f"| crowdbench `run --no-report` | | | {run.whole:.2f} s | | 1 | {run.peak_mib:.0f} MiB |",
     ]
     aps = {costs[name].ap for name in (*PEERS, "crowdbench evaluation")}

@@ -1,0 +1,75 @@
+# Two commands on a fresh machine: `make demo`, `make test`. PYTHON=python3.12 chooses another Python.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+PACKAGE := pyproject.toml constraints.txt crowdbench/__init__.py
+NEEDS := crowdbench needs Python 3.11 or newer with venv
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench clean
+
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+demo: $(VENV)/.runtime ## Score a small example, with a report
+	$(BIN)/crowdbench run --predictor replay --predictions tests/example/predictions.json \
+		--annotations tests/example/annotations.json --skeleton coco-17 \
+		--output runs/demo --overwrite
+	@echo "The report: runs/demo/report/report.md"
+
+test: $(VENV)/.test ## Run the tests; ARGS="-k name" goes to pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.lint ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.lint ## Sort the imports and format the code
+	$(BIN)/ruff check --select I --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test ## Measure the speed beside the official tools; ARGS="--repeats 3"
+	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
+
+clean: ## Remove the environment, builds, caches and the demo's run
+	rm -rf $(VENV) build dist *.egg-info runs/demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment, in steps; the files stand for steps that are done.
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { echo "$(NEEDS): there is no $(PYTHON)." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(NEEDS): this is $$($(PYTHON) --version 2>&1); make PYTHON=... takes another." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(NEEDS): $(PYTHON) lacks venv (on Debian and Ubuntu: the package python3-venv)." >&2; \
+		exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created $(PACKAGE)
+	$(INSTALL) setuptools
+	$(INSTALL) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.runtime
+	$(INSTALL) --no-build-isolation -e '.[test]'
+	@touch $@
+
+# xtcocotools' wheel was built for numpy 1: it is built here, after numpy, cython and setuptools.
+$(VENV)/.test: $(VENV)/.lint
+	@command -v gcc >/dev/null || command -v cc >/dev/null || \
+		{ echo "The tests need a C compiler (gcc), to build xtcocotools." >&2; exit 1; }
+	@$(BIN)/python -c 'import os, sys, sysconfig as s; \
+		sys.exit(not os.path.isfile(os.path.join(s.get_path("include"), "Python.h")))' || \
+		{ echo "The tests need Python's headers (python3-dev), to build xtcocotools." >&2; exit 1; }
+	$(INSTALL) --no-build-isolation --no-binary xtcocotools xtcocotools
+	@$(BIN)/python -c 'import xtcocotools.mask'
+	@touch $@

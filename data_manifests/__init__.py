@@ -1,0 +1,1 @@
+"""Facts as YAML: data sets (`datasets/`) and published results (`published/`)."""

@@ -1,0 +1,1 @@
+"""Reports: a run folder in, tables and a page to read out. Reads records only."""

@@ -1,0 +1,318 @@
+"""The main job as a user runs it: run, predict, score, report, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.cli.conftest import EXAMPLE, Crowdbench, replay
+
+ANNOTATIONS, PREDICTIONS = EXAMPLE / "annotations.json", EXAMPLE / "predictions.json"
+FILES = {"run.json", "environment.json", "metrics.json", "predictions.json"}
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_run_prints_the_table_and_leaves_the_whole_record(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    done = crowdbench(*replay(ANNOTATIONS, PREDICTIONS))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    metrics = json.loads((tmp_path / "runs/replay@annotations/metrics.json").read_text())
+    ap = metrics["metrics"]["AP"]["value"]
+    assert f"{100 * ap:.2f}" in done.stdout
+    assert metrics["signature"] in done.stdout
+    assert "runs/replay@annotations" in done.stdout
+    names = {path.split("/")[0] for path in _contents(tmp_path / "runs/replay@annotations")}
+    assert names == FILES | {"candidates", "report"}
+
+
+def test_two_runs_differ_in_environment_json_only(crowdbench: Crowdbench, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        elsewhere = tmp_path / f"elsewhere-{name}"
+        elsewhere.mkdir()
+        for file in (ANNOTATIONS, PREDICTIONS):
+            (elsewhere / file.name).write_bytes(file.read_bytes())
+        done = crowdbench(
+            *replay(elsewhere / ANNOTATIONS.name, elsewhere / PREDICTIONS.name, "--output", name)
+        )
+        assert done.returncode == 0, done.stderr
+    first, second = _contents(tmp_path / "a"), _contents(tmp_path / "b")
+    assert first.keys() == second.keys()
+    assert {name for name in first if first[name] != second[name]} <= {"environment.json"}
+
+
+def test_the_three_steps_give_what_run_gives(crowdbench: Crowdbench, tmp_path: Path) -> None:
+    assert crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "a")).returncode == 0
+    arguments = replay(ANNOTATIONS, PREDICTIONS, "--output", "b")
+    for command in (["predict", *arguments[1:]], ["score", "b"], ["report", "b"]):
+        done = crowdbench(*command)
+        assert done.returncode == 0, done.stderr
+    first, second = _contents(tmp_path / "a"), _contents(tmp_path / "b")
+    assert first.keys() == second.keys()
+    assert {name for name in first if first[name] != second[name]} == {"environment.json"}
+
+
+def test_json_goes_to_stdout_alone_and_equals_the_file(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    done = crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--json", "--output", "r"))
+    assert done.stdout == (tmp_path / "r/metrics.json").read_text()
+    assert crowdbench("score", "r", "--json").stdout == done.stdout
+
+
+def test_quiet_prints_nothing(crowdbench: Crowdbench) -> None:
+    done = crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--quiet"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_record_files_follow_their_published_schemas(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "r"))
+    for kind in ("metrics", "run", "environment"):
+        schema = json.loads(crowdbench("schema", kind).stdout)
+        content = json.loads((tmp_path / "r" / f"{kind}.json").read_text())
+        jsonschema.validate(content, schema, cls=jsonschema.Draft202012Validator)
+        content["surprise"] = 1
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(content, schema, cls=jsonschema.Draft202012Validator)
+    done = crowdbench("schema", "metric")
+    assert done.returncode == 2
+    assert "did you mean metrics" in done.stderr
+
+
+def test_a_finished_run_is_replaced_only_when_asked(crowdbench: Crowdbench, tmp_path: Path) -> None:
+    arguments = replay(ANNOTATIONS, PREDICTIONS, "--output", "r")
+    assert crowdbench(*arguments).returncode == 0
+    before = _contents(tmp_path / "r")
+    refused = crowdbench(*arguments)
+    assert refused.returncode == 2
+    assert "r already holds a run: --overwrite replaces it" in refused.stderr
+    assert _contents(tmp_path / "r") == before
+    (tmp_path / "r/mine.txt").write_text("keep")
+    assert crowdbench(*arguments, "--overwrite", "--limit", "3").returncode == 0
+    assert (tmp_path / "r/mine.txt").read_text() == "keep"
+    assert json.loads((tmp_path / "r/metrics.json").read_text())["counts"]["images"] == 3
+
+
+def test_a_folder_with_other_things_is_never_touched(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/thesis.tex").write_text("years of work")
+    done = crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "r", "--overwrite"))
+    assert done.returncode == 2
+    assert "r is no run folder" in done.stderr
+    assert _contents(tmp_path / "r") == {"thesis.tex": b"years of work"}
+
+
+def test_a_limit_takes_the_first_images_and_changes_the_signature(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    whole = json.loads(
+        crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--json", "--output", "a")).stdout
+    )
+    part = json.loads(
+        crowdbench(
+            *replay(ANNOTATIONS, PREDICTIONS, "--json", "--output", "b", "--limit", "3")
+        ).stdout
+    )
+    assert part["counts"]["images"] == 3
+    assert part["counts"]["poses"] < whole["counts"]["poses"]
+    assert part["signature"] != whole["signature"]
+    assert " images=3 " in part["signature"]
+
+
+def test_scoring_again_notices_changed_annotations(
+    crowdbench: Crowdbench, example: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(example[0]))
+    assert crowdbench(*replay(path, PREDICTIONS, "--output", "r")).returncode == 0
+    example[0]["annotations"][0]["area"] += 1
+    path.write_text(json.dumps(example[0]))
+    done = crowdbench("score", "r")
+    assert done.returncode == 2
+    assert "the annotations of truth are not those the run was made with" in done.stderr
+    path.unlink()
+    assert crowdbench("score", "r").returncode == 3
+
+
+def test_a_record_of_another_schema_version_is_refused(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "r"))
+    content = json.loads((tmp_path / "r/run.json").read_text())
+    (tmp_path / "r/run.json").write_text(json.dumps(content | {"schema_version": 99}))
+    done = crowdbench("score", "r")
+    assert done.returncode == 2
+    assert "schema_version is 99, this crowdbench reads 1" in done.stderr
+
+
+def test_a_damaged_shard_is_said(crowdbench: Crowdbench, tmp_path: Path) -> None:
+    crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "r"))
+    shard = tmp_path / "r/candidates/00000.npz"
+    shard.write_bytes(shard.read_bytes()[:1000])
+    done = crowdbench("score", "r")
+    assert done.returncode == 2
+    assert "00000.npz is no shard of candidates" in done.stderr
+    shard.unlink()
+    done = crowdbench("score", "r")
+    assert done.returncode == 3
+    assert "run `crowdbench predict` again" in done.stderr
+
+
+def test_a_full_disk_is_one_message_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    # A limit on the size of files stands in for the full disk.
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); "
+        "from crowdbench.cli import main; main()"
+    )
+    arguments = map(str, replay(ANNOTATIONS, PREDICTIONS, "--output", "r"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "can't be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    left = _contents(tmp_path / "r")
+    assert left.keys() == {"run.json"}
+    json.loads(left["run.json"])
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_message(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    (tmp_path / "r").write_text("a file")
+    done = crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "r"))
+    assert done.returncode == 2
+    assert "r is no run folder" in done.stderr
+    done = crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "r/deeper"))
+    assert done.returncode == 3
+    assert "can't be written" in done.stderr
+
+
+def test_a_run_killed_in_any_write_leaves_whole_files_only_and_goes_on(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    arguments = [str(a) for a in replay(ANNOTATIONS, PREDICTIONS)]
+    assert crowdbench(*arguments, "--output", "whole").returncode == 0
+    expected = _contents(tmp_path / "whole")
+    # Kills the process when a file's content is written but not yet in its place.
+    code = (
+        "import os, signal, sys; from crowdbench import cli, files\n"
+        "real, left = os.replace, [int(sys.argv.pop(1))]\n"
+        "def replace(*paths):\n"
+        "    if not left[0]: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    left[0] -= 1; real(*paths)\n"
+        "os.replace = replace; cli.main()"
+    )
+    n_writes = 0
+    while True:
+        command = [sys.executable, "-c", code, str(n_writes), *arguments, "--output", "r"]
+        killed = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        if killed.returncode == 0:
+            break
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        for name, content in _contents(tmp_path / "r").items():
+            if not name.endswith(".unfinished") and name != "environment.json":
+                assert content == expected[name], name
+        if not (tmp_path / "r/metrics.json").exists():
+            done = crowdbench(*arguments, "--output", "r")
+        else:
+            done = crowdbench("report", "r")
+        assert done.returncode == 0, done.stderr
+        found = _contents(tmp_path / "r")
+        assert {n for n in expected if found[n] != expected[n]} <= {"environment.json"}
+        assert not [n for n in found if n.endswith(".unfinished")]
+        shutil.rmtree(tmp_path / "r")
+        n_writes += 1
+    assert n_writes >= len(expected)
+
+
+def test_the_example_equals_pycocotools_and_the_check_says_so(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "r"))
+    done = crowdbench("score", "r", "--check", "pycocotools")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("equal") == 10
+    # A difference is found and named.
+    predictions = json.loads((tmp_path / "r/predictions.json").read_text())
+    assert {"image_id", "category_id", "keypoints", "score"} <= predictions[0].keys()
+
+
+def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['crowdbench', '--help']\n"
+        "from crowdbench.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'cv2'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for command in ("run", "predict", "score", "report", "data", "ls", "doctor", "schema"):
+        assert command in done.stdout
+
+
+def test_listing_predictors_does_not_import_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['crowdbench', 'ls', 'predictors']\n"
+        "from crowdbench.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "replay" in done.stdout
+
+
+def test_lists_name_what_there_is(crowdbench: Crowdbench) -> None:
+    assert "crowdpose-val" in crowdbench("ls", "splits").stdout
+    assert "AP_hard" in crowdbench("ls", "metrics").stdout
+    crowdbench(*replay(ANNOTATIONS, PREDICTIONS))
+    crowdbench("predict", *replay(ANNOTATIONS, PREDICTIONS, "--output", "runs/later")[1:])
+    listed = crowdbench("ls", "runs").stdout
+    assert "replay@annotations" in listed
+    assert "not scored" in listed
+
+
+def test_the_doctor_tells_what_works_and_what_is_missing(crowdbench: Crowdbench) -> None:
+    done = crowdbench("doctor")
+    assert done.returncode == 0, done.stderr
+    for word in ("numpy", "torch", "--check pycocotools", "predictor replay", "MISSING", "data in"):
+        assert word in done.stdout
+
+
+def test_the_version_is_printed(crowdbench: Crowdbench) -> None:
+    from crowdbench import __version__
+
+    assert crowdbench("--version").stdout == f"crowdbench {__version__}\n"
