@@ -5,26 +5,37 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import click
 import typer
+from typer.core import TyperCommand
 
 from crowdbench import __version__
-from crowdbench.errors import EXIT_FAILED, EXIT_WRONG_USE, CrowdbenchError
+from crowdbench.errors import EXIT_FAILED, CrowdbenchError
 
 if TYPE_CHECKING:
     from crowdbench.record import Metrics
     from crowdbench.running.steps import Job
+
+
+
+class _Command(TyperCommand):
+    def get_help(self, ctx: click.Context) -> str:
+        # Typer escapes brackets for rich even where, as here, rich does not print the help.
+        return super().get_help(ctx).replace("\\[", "[")
+
 
 app = typer.Typer(
     name="crowdbench",
     help="Benchmark human-pose estimators where people crowd and cover each other.",
     no_args_is_help=True,
     add_completion=False,
+    suggest_commands=False,  # click suggests already
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Data sets: what is there, what is missing.", no_args_is_help=True)
+data_app = typer.Typer(help="Data sets: what is there and what is missing.", no_args_is_help=True)
 ls_app = typer.Typer(help="List predictors, splits, metrics or runs.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(ls_app, name="ls")
@@ -90,9 +101,8 @@ def _root(
         os.environ["CROWDBENCH_DEBUG"] = "1"
 
 
-@app.command()
+@app.command(cls=_Command)
 def run(
-    ctx: typer.Context,
     predictor: PredictorName,
     split: SplitName = None,
     predictions: Predictions = None,
@@ -115,9 +125,10 @@ def run(
     crowdbench run --predictor replay --predictions poses.json \\
         --annotations my.json --skeleton coco-17
     """
+    asked = locals()
     from crowdbench.running.steps import run_job
 
-    folder, metrics = run_job(_job(ctx))
+    folder, metrics = run_job(_job(asked))
     if report:
         from reports.writing import write_report
 
@@ -125,9 +136,8 @@ def run(
     _print_metrics(folder.path, metrics, as_json, quiet)
 
 
-@app.command()
+@app.command(cls=_Command)
 def predict(
-    ctx: typer.Context,
     predictor: PredictorName,
     split: SplitName = None,
     predictions: Predictions = None,
@@ -141,16 +151,17 @@ def predict(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a predictor and keep its candidates in a run folder; `crowdbench score` goes on."""
+    """Run a predictor and keep its candidates."""
+    asked = locals()
     from crowdbench.running.steps import predict_job
 
-    prepared, poses = predict_job(_job(ctx))
+    prepared, poses = predict_job(_job(asked))
     if not quiet:
         _print_notes(prepared.run.notes)
         typer.echo(f"{len(poses):,} candidates in {prepared.folder.path}")
 
 
-@app.command()
+@app.command(cls=_Command)
 def score(
     run: RunPath,
     check: Annotated[
@@ -164,7 +175,7 @@ def score(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compute the metrics of a run from its candidates, without the model."""
+    """Compute the metrics of a run, without the model."""
     from crowdbench.running.steps import check_run, score_run
 
     folder, metrics = score_run(run, data_root)
@@ -179,9 +190,9 @@ def score(
             raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
+@app.command(cls=_Command)
 def report(run: RunPath, quiet: Quiet = False) -> None:
-    """Write the report of a scored run: report.md and tables in CSV, LaTeX and Markdown."""
+    """Write the report of a scored run."""
     from crowdbench.record import RunFolder
     from reports.writing import write_report
 
@@ -190,7 +201,7 @@ def report(run: RunPath, quiet: Quiet = False) -> None:
         typer.echo(f"report: {path}")
 
 
-@app.command()
+@app.command(cls=_Command)
 def doctor(data_root: DataRoot = None) -> None:
     """Tell what works here and what is missing."""
     from crowdbench.doctor import examine
@@ -199,7 +210,7 @@ def doctor(data_root: DataRoot = None) -> None:
     print_doctor(examine(data_root))
 
 
-@app.command()
+@app.command(cls=_Command)
 def schema(
     file: Annotated[str, typer.Argument(help="metrics, run or environment.")] = "metrics",
 ) -> None:
@@ -219,7 +230,7 @@ def schema(
     typer.echo(json.dumps(json_schema(kinds[file]), indent=2))
 
 
-@ls_app.command("predictors")
+@ls_app.command("predictors", cls=_Command)
 def ls_predictors() -> None:
     """List the predictors that --predictor takes."""
     from crowdbench.predictor import load_predictor, predictor_names
@@ -240,7 +251,7 @@ def ls_predictors() -> None:
     )
 
 
-@ls_app.command("splits")
+@ls_app.command("splits", cls=_Command)
 def ls_splits() -> None:
     """List the splits that --split takes."""
     from crowdbench.datasets.manifest import load_manifests
@@ -256,7 +267,7 @@ def ls_splits() -> None:
     )
 
 
-@ls_app.command("metrics")
+@ls_app.command("metrics", cls=_Command)
 def ls_metrics() -> None:
     """List the metrics in metrics.json."""
     from crowdbench.metrics.catalogue import METRICS
@@ -271,7 +282,7 @@ def ls_metrics() -> None:
     )
 
 
-@ls_app.command("runs")
+@ls_app.command("runs", cls=_Command)
 def ls_runs(
     folder: Annotated[Path, typer.Argument(help="Where the run folders are.")] = Path("runs"),
 ) -> None:
@@ -288,7 +299,7 @@ def ls_runs(
     print_table(("run", "predictor", "split", "AP %"), rows)
 
 
-@data_app.command("ls")
+@data_app.command("ls", cls=_Command)
 def data_ls(data_root: DataRoot = None) -> None:
     """List all splits and whether their files are there."""
     from crowdbench.datasets.manifest import data_root as resolve
@@ -298,7 +309,7 @@ def data_ls(data_root: DataRoot = None) -> None:
     print_splits(list_splits(resolve(data_root)), resolve(data_root))
 
 
-@data_app.command("show")
+@data_app.command("show", cls=_Command)
 def data_show(name: Annotated[str, typer.Argument()], data_root: DataRoot = None) -> None:
     """Show a data set or split: files, counts, licence, citation, where to get it."""
     from crowdbench.datasets.manifest import data_root as resolve
@@ -308,7 +319,7 @@ def data_show(name: Annotated[str, typer.Argument()], data_root: DataRoot = None
     print_facts(show(name, resolve(data_root)), resolve(data_root))
 
 
-@data_app.command("verify")
+@data_app.command("verify", cls=_Command)
 def data_verify(name: Annotated[str, typer.Argument()], data_root: DataRoot = None) -> None:
     """Read the files of a data set or split and compare the counts with the known ones."""
     from crowdbench.datasets.manifest import data_root as resolve
@@ -321,11 +332,11 @@ def data_verify(name: Annotated[str, typer.Argument()], data_root: DataRoot = No
         raise typer.Exit(EXIT_FAILED)
 
 
-def _job(ctx: typer.Context) -> Job:
-    """Return what `run` and `predict` were asked, by the options they share."""
+def _job(asked: dict[str, Any]) -> Job:
+    """Return what `run` or `predict` was asked, from the options that both have."""
     from crowdbench.running.steps import Job
 
-    return Job(**{name: ctx.params[name] for name in Job.__struct_fields__})
+    return Job(**{name: asked[name] for name in Job.__struct_fields__})
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:
@@ -359,10 +370,7 @@ def main() -> None:
         # The reader (`| head`) has gone; not an error. Keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except Exception as error:
-        show = getattr(error, "show", None)
-        if show is None:
-            raise
-        show()  # typer's own usage errors print themselves
-        code = getattr(error, "exit_code", EXIT_WRONG_USE)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
     sys.exit(code)

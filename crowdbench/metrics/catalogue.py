@@ -24,6 +24,9 @@ class Metric(NamedTuple):
 _COCO = "COCO keypoint evaluation (pycocotools)"
 _CROWDPOSE = "CrowdPose evaluation (crowdposetools)"
 
+# CrowdPose's three crowding levels.
+LEVEL_METRICS = ("AP_easy", "AP_medium", "AP_hard")
+
 METRICS = {
     metric.name: metric
     for metric in (

@@ -8,6 +8,7 @@ import numpy as np
 
 from crowdbench.errors import InputError
 from crowdbench.metrics.average_precision import OKS_THRESHOLDS, Curves, precision_recall
+from crowdbench.metrics.catalogue import LEVEL_METRICS
 from crowdbench.metrics.matching import Matches, match_greedy, rank_poses
 from crowdbench.metrics.oks import Pairs, oks_pairs
 from crowdbench.metrics.per_keypoint import KeypointAccuracy, keypoint_accuracy
@@ -201,12 +202,11 @@ def _level_values(
     image: Array,
 ) -> dict[str, Value]:
     """Return AP on the images of each crowding level; poses and images by descending score."""
-    names = ("AP_easy", "AP_medium", "AP_hard")
     if truth.crowd_index is None:
-        return dict.fromkeys(names, Value(None, 0, "the annotations have no crowdIndex"))
+        return dict.fromkeys(LEVEL_METRICS, Value(None, 0, "the annotations have no crowdIndex"))
     level = np.digitize(truth.crowd_index, limits)
     values = {}
-    for i, name in enumerate(names):
+    for i, name in enumerate(LEVEL_METRICS):
         persons = ~truth.is_ignored & (level[truth.image_index] == i)
         # Persons outside the widest area range are never evaluated.
         lower, upper = AREA_RANGES["all"]

@@ -7,7 +7,7 @@ import numpy as np
 from crowdbench.candidates import join_poses, read_shard, shard_paths
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import InputError
-from crowdbench.metrics.catalogue import METRICS
+from crowdbench.metrics.catalogue import LEVEL_METRICS, METRICS
 from crowdbench.metrics.evaluation import Evaluation, Value, evaluate
 from crowdbench.record import SCHEMA_VERSION, KeypointMetrics, Metric, Metrics, Run, RunFolder
 from crowdbench.results_format import write_results
@@ -43,7 +43,11 @@ def score_poses(folder: RunFolder, run: Run, split: Split, poses: Poses) -> Metr
     write_results(folder.predictions, poses, split.images.ids, split.category_id)
     if split.truth is None:
         reason = "the ground truth of this split is not public: send predictions.json to its server"
-        values = {name: Value(None, 0, reason) for name in METRICS if "AP_" not in name}
+        values = {
+            name: Value(None, 0, reason)
+            for name in METRICS
+            if split.has_levels or name not in LEVEL_METRICS
+        }
         return _record(run, values, (), {"images": len(split.images), "poses": len(poses)})
     limits = LEVEL_LIMITS if split.has_levels else None
     result = evaluate(split.truth, poses, split.skeleton.sigma_array, limits)

@@ -1,5 +1,7 @@
 """A generated evaluation problem of the size of COCO val2017 with a person detector's poses.
 
+    python tests/benchmarks/problem.py FOLDER
+
 5,000 images, 11,004 persons of which 6,352 have labelled keypoints, and about 90,000 poses, as a
 top-down method on COCO's person detections makes them. Coordinates are random: only the counts, the
 spread of persons over images and the share of good, duplicate and background poses resemble COCO.
@@ -8,6 +10,7 @@ spread of persons over images and the share of good, duplicate and background po
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +121,7 @@ def write_large_problem(folder: Path, seed: int = 0) -> tuple[Path, Path]:
     for path, content in zip(paths, (annotations, predictions), strict=True):
         path.write_text(json.dumps(content))
     return paths
+
+
+if __name__ == "__main__":
+    write_large_problem(Path(sys.argv[1]))
