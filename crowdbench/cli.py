@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from crowdbench.running.steps import Job
 
 
-
 class _Command(TyperCommand):
     def get_help(self, ctx: click.Context) -> str:
         # Typer escapes brackets for rich even where, as here, rich does not print the help.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import hashlib
 import json
@@ -12,15 +13,19 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Annotated, Any, TypeVar
 
 import msgspec
 
 from crowdbench.errors import InputError, MissingError, WriteError
 
 T = TypeVar("T")
+# What an id may be: a number that an int64 array holds.
+Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 # Ending of files that are being written; a killed process leaves them behind.
 TEMPORARY = ".unfinished"
+# What msgspec raises for bytes that are no JSON of the expected type.
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class FileDigest(msgspec.Struct, frozen=True):
@@ -95,7 +100,7 @@ def decode_json(path: Path, content: bytes, decoder: msgspec.json.Decoder[T], ro
         return decoder.decode(content)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {_validation_words(str(error), root)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise InputError(f"{path}: {_malformed_words(content, error, root)}") from None
 
 
@@ -114,6 +119,8 @@ def _malformed_words(content: bytes, error: Exception, root: str) -> str:
     """Say what is wrong with bytes that are no strict JSON: empty, cut short, NaN, or broken."""
     if not content.strip():
         return "the file is empty, expected JSON"
+    if content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "the file starts with a byte-order mark: save it as plain UTF-8"
     try:
         place = _first_non_finite(json.loads(content), root)
     except ValueError as broken:

@@ -12,15 +12,15 @@ import numpy as np
 from crowdbench.datasets.coco_format import index_of, number_rows
 from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError
-from crowdbench.files import collector_paused, decode_json, write_atomically
+from crowdbench.files import MALFORMED, Id, collector_paused, decode_json, write_atomically
 from crowdbench.structures import Array, Poses
 
 
 class Result(msgspec.Struct, gc=False, omit_defaults=True):
     """One pose as it stands in a results file."""
 
-    image_id: int
-    category_id: int
+    image_id: Id
+    category_id: Id
     keypoints: list[float]
     score: float
     bbox: list[float] | None = None
@@ -134,7 +134,7 @@ def _columns(path: Path, content: bytes, split: Split) -> dict[str, Array]:
                 if not start:
                     columns[name] = np.empty((len(raw), *values.shape[1:]), values.dtype)
                 columns[name][start : start + len(values)] = values
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         # Decoding the whole finds the same fault and names its place.
         decode_json(path, content, _DECODER, "predictions")
         raise

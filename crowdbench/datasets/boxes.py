@@ -13,15 +13,15 @@ from crowdbench.datasets.manifest import find_split, split_names
 from crowdbench.datasets.places import find_boxes, missing_boxes
 from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError, MissingError, UnknownNameError
-from crowdbench.files import collector_paused, decode_json, digest_of, read_bytes
+from crowdbench.files import Id, collector_paused, decode_json, digest_of, read_bytes
 from crowdbench.structures import Boxes, GroundTruth
 
 
 class _Box(msgspec.Struct, gc=False):
-    image_id: int
+    image_id: Id
     bbox: list[float]
     score: float
-    category_id: int | None = None
+    category_id: Id | None = None
 
 
 _DECODER = msgspec.json.Decoder(list[_Box])

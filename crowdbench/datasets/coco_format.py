@@ -11,33 +11,33 @@ import msgspec
 import numpy as np
 
 from crowdbench.errors import InputError
-from crowdbench.files import collector_paused, decode_json
+from crowdbench.files import Id, collector_paused, decode_json
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array, GroundTruth, Images
 
 
 class _Image(msgspec.Struct, gc=False):
-    id: int
+    id: Id
     file_name: str = ""
-    width: int = 0
-    height: int = 0
+    width: Id = 0
+    height: Id = 0
     crowd_index: float | None = msgspec.field(default=None, name="crowdIndex")
 
 
 class _Annotation(msgspec.Struct, gc=False):
-    id: int
-    image_id: int
+    id: Id
+    image_id: Id
     bbox: list[float]
     keypoints: list[float]
-    category_id: int | None = None
+    category_id: Id | None = None
     area: float | None = None
     iscrowd: int | bool = 0
-    num_keypoints: int | None = None
+    num_keypoints: Id | None = None
     max_iou: float | None = None
 
 
 class _Category(msgspec.Struct):
-    id: int
+    id: Id
     name: str = ""
     keypoints: list[str] | None = None
 

@@ -70,6 +70,8 @@ def pose_areas(poses: Poses) -> Array:
     return areas
 
 
+# Numbers near the limits of float64 become infinite, as in the official tools, and OKS 0.
+@np.errstate(over="ignore", invalid="ignore")
 def evaluate(
     truth: GroundTruth,
     poses: Poses,

@@ -181,7 +181,7 @@ def _run_tool(
         )
     evaluator.params.imgIds = split.images.ids.tolist()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # xtcocotools leaves the file open
+        warnings.simplefilter("ignore")  # the tools' own, such as a file left open
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()

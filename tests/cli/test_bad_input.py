@@ -47,6 +47,7 @@ BAD_PREDICTIONS = {
     "box score missing in one": (_drop(6, "bbox_score"), "predictions[6].bbox_score has 0"),
     "NaN": (_first_keypoint(float("nan")), "predictions[2].keypoints[0] is not a finite number"),
     "infinity": (_set(2, score=float("inf")), "predictions[2].score is not a finite number"),
+    "id beyond 64 bits": (_set(0, image_id=2**70), "predictions[0].image_id: expected int <="),
     "unknown image": (
         _set(0, image_id=999),
         "1 poses are of 1 images that annotations does not have, the first are 999",
@@ -74,6 +75,8 @@ BAD_TEXTS = {
     "cut in the middle of nothing": ("[", "the JSON ends too early"),
     "no JSON": ("hello", "not valid JSON"),
     "binary": ("\x00\x01\x02", "not valid JSON"),
+    "nested": ("[" * 100_000, "predictions[0]: expected object, got array"),
+    "byte-order mark": ("\ufeff[]", "starts with a byte-order mark: save it as plain UTF-8"),
     "not a list": ('{"annotations": []}', "predictions: expected array, got object"),
     "a list of numbers": ("[1, 2]", "predictions[0]: expected object, got int"),
     "huge number": (
@@ -143,6 +146,21 @@ def test_negative_scores_are_noted_and_only_rank(
     assert f"{len(entries)} poses have a negative score" in values[1]["notes"][0]
 
 
+def test_coordinates_at_the_limits_of_float64_are_scored_in_silence(
+    crowdbench: Crowdbench, example: Any, tmp_path: Path
+) -> None:
+    entries = example[1]
+    for entry in entries:
+        del entry["bbox"]
+    entries[0]["keypoints"][0] = 1e200
+    entries[1]["keypoints"][:6] = [-1e308, 0, 1, 1e308, 0, 1]
+    path = tmp_path / "poses.json"
+    path.write_text(json.dumps(entries))
+    done = crowdbench(*replay(EXAMPLE / "annotations.json", path, "--output", "r"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert crowdbench("score", "r", "--check", "pycocotools").returncode == 0
+
+
 def test_empty_predictions_give_zero_with_a_reason(crowdbench: Crowdbench, tmp_path: Path) -> None:
     path = tmp_path / "poses.json"
     path.write_text("[]")
@@ -174,6 +192,7 @@ BAD_ANNOTATIONS = {
         "keypoints must be 51 numbers (17 keypoints of coco-17), found 42",
     ),
     "box of five": (_annotation(2, bbox=[1, 2, 3, 4, 5]), "annotation 3 (image 1): bbox must be"),
+    "id beyond 64 bits": (_annotation(0, id=2**65), "annotations[0].id: expected int <="),
     "ids twice": (
         _annotation(2, id=1),
         "1 annotation ids occur more than once, the first is 1",
@@ -198,6 +217,13 @@ def test_wrong_annotations_are_named_with_their_place(
     done = crowdbench(*replay(path, EXAMPLE / "predictions.json"))
     _is_one_message(done, 2, message)
     assert not (tmp_path / "runs").exists()
+
+
+def test_annotations_nested_too_deeply_are_refused(crowdbench: Crowdbench, tmp_path: Path) -> None:
+    path = tmp_path / "truth.json"
+    path.write_text('{"info": ' + "[" * 100_000)
+    done = crowdbench(*replay(path, EXAMPLE / "predictions.json"))
+    _is_one_message(done, 2, "not valid JSON: nested too deeply")
 
 
 def test_annotation_id_zero_is_scored_like_any_other(

@@ -137,7 +137,9 @@ def test_oks_equals_the_reference_to_the_last_bit(shared: Path, name: str) -> No
     if name == "crowdpose_val_A":  # only pairs from 0.3 were kept
         ours = {key: oks for key, oks in ours.items() if oks >= 0.3}
     assert len(theirs) == len(reference["oks"]) > 0
-    assert ours == theirs
+    # Not compared as a whole: the difference of two long dicts takes minutes to print.
+    assert not ours.keys() ^ theirs.keys()
+    assert not [key for key, value in ours.items() if value != theirs[key]]
 
 
 coordinates = st.integers(-200, 200).map(lambda n: n / 4)
