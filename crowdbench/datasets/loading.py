@@ -14,7 +14,7 @@ from crowdbench.datasets.ochuman import read_ochuman
 from crowdbench.datasets.places import find_annotations, find_images, missing_annotations
 from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError, UsageError
-from crowdbench.files import digest_of, read_bytes
+from crowdbench.files import MALFORMED, digest_of, read_bytes
 from crowdbench.skeletons import CROWDPOSE_14, Skeleton, load_skeleton
 from crowdbench.structures import Images
 
@@ -175,7 +175,7 @@ def _other_kind(content: bytes, expect_native: bool) -> str | None:
         )
     try:
         file = msgspec.json.decode(content, type=_FileKeys)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except MALFORMED:
         return None
     is_native = any(image.annotations is not msgspec.UNSET for image in file.images)
     if is_native and not expect_native:
