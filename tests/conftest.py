@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.command import EXAMPLE, Crowdbench
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,3 +28,33 @@ def shared() -> Path:
             pytest.fail("the reference data are required here and absent")
         pytest.skip("needs the reference data in ../shared, which a clone does not have")
     return folder
+
+
+@pytest.fixture
+def crowdbench(tmp_path: Path) -> Crowdbench:
+    """Run ``crowdbench ARGUMENTS`` in an empty folder; return the finished process."""
+
+    def run(
+        *arguments: str | Path, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if k != "CROWDBENCH_DATA"}
+        return subprocess.run(
+            [sys.executable, "-m", "crowdbench", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment | {"COLUMNS": "200"} | (env or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def example() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Annotations and predictions of the small example, to be changed at will."""
+    return (
+        json.loads((EXAMPLE / "annotations.json").read_text()),
+        json.loads((EXAMPLE / "predictions.json").read_text()),
+    )

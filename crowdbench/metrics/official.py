@@ -111,9 +111,8 @@ def check_official(
     poses = json.loads(predictions.read_bytes())
     if not poses and tool == "pycocotools":
         raise UsageError("pycocotools can't read an empty list of predictions; nothing to check")
-    # The tools take the images of the levels, and the ones that results may name, from the file.
+    # For the levels the tools look at all images of the file, whichever they are told to evaluate.
     wanted = set(split.images.ids.tolist())
-    truth["images"] = [image for image in truth["images"] if image["id"] in wanted]
     truth["annotations"] = [a for a in truth["annotations"] if a["image_id"] in wanted]
     crowd = with_levels and tool != "pycocotools"
     remarks = _remarks(tool, truth, poses, with_levels, skeleton.counted)

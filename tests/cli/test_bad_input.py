@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import EXAMPLE, Crowdbench, replay
+from tests.command import EXAMPLE, Crowdbench, replay
 
 Entries = list[dict[str, Any]]
 

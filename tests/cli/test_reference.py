@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Crowdbench
+from tests.command import Crowdbench
 
 # Set, arguments that name its ground truth, reference row, official names of its numbers.
 SETS = {

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.cli.conftest import EXAMPLE, Crowdbench, replay
+from tests.command import EXAMPLE, Crowdbench, replay
 
 ANNOTATIONS, PREDICTIONS = EXAMPLE / "annotations.json", EXAMPLE / "predictions.json"
 FILES = {"run.json", "environment.json", "metrics.json", "predictions.json"}

@@ -233,6 +233,10 @@ _AREAS = (
     9216.25, 1, 0, 1e10, 1.1e10,
 )  # fmt: skip
 _SIDES = (44, 96, 132, 96.5, 250, 70, 20, 1, 0)
+_sides = st.one_of(
+    st.tuples(st.sampled_from(_SIDES), st.sampled_from(_SIDES)),
+    st.sampled_from(((96, 96), (150_000, 150_000))),  # the latter: beyond the widest area range
+)
 _SCORES = (0.5, 0.9, 0, 0.25, 0.75, 1, 2.5, -0.5)
 _CROWD_INDICES = (0, 0.1, 0.19, 0.2, 0.21, 0.5, 0.79, 0.8, 0.81, 1.7)
 _EXTRA_POSES = 22
@@ -269,7 +273,7 @@ def _person(draw: st.DrawFn, k: int) -> dict[str, Any]:
     joints = np.column_stack([points, visibility])
     joints[visibility == 0] = 0
     offset = draw(st.sampled_from((0, -4, 30, -1000)))
-    sides = draw(st.tuples(st.sampled_from(_SIDES), st.sampled_from(_SIDES)))
+    sides = draw(_sides)
     return {
         "points": points,
         "keypoints": _plain(joints),
@@ -293,7 +297,7 @@ def _pose(draw: st.DrawFn, k: int, persons: list[dict[str, Any]], dropped: bool)
         confidence[1:] = 0
     if dropped and draw(st.integers(0, 4)) == 4:
         confidence[:] = draw(st.sampled_from((0, -1)))
-    sides = draw(st.tuples(st.sampled_from(_SIDES), st.sampled_from(_SIDES)))
+    sides = draw(_sides)
     return {
         "keypoints": _plain(np.column_stack([points + amplitude * shake, confidence])),
         "score": draw(st.one_of(st.sampled_from(_SCORES), st.floats(-2, 3, width=16))),

@@ -225,6 +225,15 @@ def test_levels_without_images_or_persons_or_poses_say_why(tmp_path: Path) -> No
     assert values["AP_hard"] == (None, 0, "no image of this level")
 
 
+def test_a_level_leaves_out_persons_beyond_the_widest_area_range(tmp_path: Path) -> None:
+    problem = tiny_problem(14)
+    problem.truth["annotations"][1]["bbox"][2:] = [150_000, 150_000]
+    values = load(*problem.write(tmp_path), CROWDPOSE_14).evaluate().values
+    assert values["AP"].n == values["AP_easy"].n == 1
+    # To a person that large every pose is near: it takes the one that lies nowhere.
+    assert values["AP_easy"].value == pytest.approx(1, abs=1e-12)
+
+
 def test_poses_of_another_skeleton_are_refused(tmp_path: Path) -> None:
     loaded = load(*tiny_problem().write(tmp_path), COCO_17)
     with pytest.raises(InputError, match="17 keypoints, persons 17, expected 14"):

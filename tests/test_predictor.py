@@ -1,0 +1,165 @@
+"""Predictors are found by entry point, and any of them can be run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from crowdbench import candidates, predictor
+from crowdbench.errors import MissingError, UnknownNameError, UsageError
+from crowdbench.predictor import Batch, Card, Request, Settings, load_predictor
+from crowdbench.record import Run, RunFolder
+from crowdbench.running import predict as predicting
+from crowdbench.running.steps import Job, run_job, score_run
+from crowdbench.structures import Poses
+from predictors.replay import Replay
+from tests.command import EXAMPLE
+
+
+class Centre:
+    """Puts all keypoints into the middle of each box: the simplest predictor with boxes."""
+
+    card: ClassVar[Card] = Card("centre", "all keypoints in the middle of the box")
+
+    def __init__(self, request: Request) -> None:
+        assert request.boxes is not None
+        self.k = len(request.split.skeleton)
+        self.settings = Settings(request.boxes.source, "box", "none", "box")
+
+    def predict(self, batch: Batch) -> Poses:
+        assert batch.boxes is not None
+        assert all(
+            (batch.start <= batch.boxes.image_index) & (batch.boxes.image_index < batch.stop)
+        )
+        boxes = batch.boxes.boxes
+        n = len(boxes)
+        return Poses(
+            image_index=batch.boxes.image_index,
+            keypoints=np.repeat((boxes[:, :2] + boxes[:, 2:] / 2)[:, None], self.k, 1),
+            keypoint_scores=np.ones((n, self.k)),
+            scores=batch.boxes.scores,
+            box_index=np.arange(n),
+            instance=np.zeros(n, int),
+            boxes=boxes,
+            box_scores=batch.boxes.scores,
+        )
+
+
+def _register(monkeypatch: pytest.MonkeyPatch, *entries: tuple[str, str]) -> None:
+    found = [EntryPoint(name, value, predictor.ENTRY_POINTS) for name, value in entries]
+    monkeypatch.setattr(predictor, "entry_points", lambda group: found)
+
+
+def test_replay_is_registered_like_any_other() -> None:
+    assert load_predictor("replay") is Replay
+    assert "replay" in predictor.predictor_names()
+
+
+def test_a_name_claimed_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    _register(monkeypatch, ("replay", "predictors.replay:Replay"), ("replay", "other:Replay"))
+    with pytest.raises(UsageError, match=r"other:Replay and predictors\.replay:Replay"):
+        load_predictor("replay")
+
+
+def test_an_unknown_or_broken_predictor_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    _register(monkeypatch, ("mipnet", "no_such_module:MIPNet"))
+    with pytest.raises(UnknownNameError, match="did you mean mipnet"):
+        load_predictor("mipnt")
+    with pytest.raises(MissingError, match="can't be loaded from no_such_module:MIPNet"):
+        load_predictor("mipnet")
+
+
+def test_a_third_partys_predictor_runs_on_each_box_source(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _register(monkeypatch, ("centre", f"{__name__}:Centre"))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
+    boxes = [
+        {"image_id": p["image_id"], "category_id": 1, "bbox": p["bbox"], "score": p["bbox_score"]}
+        for p in json.loads((EXAMPLE / "predictions.json").read_text())
+    ]
+    detector = tmp_path / "boxes.json"
+    detector.write_text(json.dumps(boxes))
+    signatures = set()
+    for source, n in ((None, 36), ("gt", 36), (str(detector), len(boxes))):
+        job = _job("centre", tmp_path / "r", boxes=source, overwrite=True)
+        folder, metrics = run_job(job)
+        n_persons = metrics.counts["persons_evaluated"]
+        assert metrics.counts["poses"] == (n_persons if source != str(detector) else n)
+        assert metrics.metrics["AP"].value is not None
+        signatures.add(folder.read(Run).signature)
+    # No source is ground truth by default; the detector file's digest makes another protocol.
+    assert len(signatures) == 2
+    assert any("boxes=file:boxes.json#" in signature for signature in signatures)
+
+
+def test_predictions_are_for_replay_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _register(monkeypatch, ("centre", f"{__name__}:Centre"))
+    with pytest.raises(UsageError, match="--predictions goes with --predictor replay"):
+        run_job(_job("centre", tmp_path / "r", predictions=EXAMPLE / "predictions.json"))
+
+
+def test_a_predictor_of_other_keypoints_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _register(monkeypatch, ("centre", f"{__name__}:Centre"))
+    monkeypatch.setattr(Centre, "card", Card("centre", "", skeletons=("crowdpose-14",)))
+    with pytest.raises(UsageError, match="centre gives crowdpose-14, annotations has coco-17"):
+        run_job(_job("centre", tmp_path / "r"))
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_interrupted_prediction_goes_on_with_the_missing_shards(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for module in (candidates, predicting):
+        monkeypatch.setattr(module, "IMAGES_PER_SHARD", 3)
+    whole = run_job(_job("replay", tmp_path / "whole"))[0]
+    job = _job("replay", tmp_path / "r")
+    calls: list[int] = []
+    real = Replay.predict
+
+    def predict(self: Replay, batch: Batch) -> Poses:
+        calls.append(batch.start)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, batch)
+
+    monkeypatch.setattr(Replay, "predict", predict)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job)
+    assert sorted(p.name for p in (tmp_path / "r/candidates").iterdir()) == [
+        "00000.npz",
+        "00001.npz",
+    ]
+    folder, metrics = run_job(job)
+    assert calls == [0, 3, 6, 6]
+    for name in ("run.json", "metrics.json", "predictions.json"):
+        assert (folder.path / name).read_bytes() == (whole.path / name).read_bytes()
+    again = score_run(folder.path)[1]
+    assert again == metrics
+
+
+def test_another_job_does_not_continue_an_unfinished_run(tmp_path: Path) -> None:
+    folder = run_job(_job("replay", tmp_path / "r"))[0]
+    (folder.path / "metrics.json").unlink()
+    with pytest.raises(UsageError, match="already holds a run"):
+        run_job(_job("replay", tmp_path / "r", limit=2))
+    assert run_job(_job("replay", tmp_path / "r"))[0].path == RunFolder(tmp_path / "r").path
+
+
+def _job(name: str, output: Path, **changes: Any) -> Job:
+    values: dict[str, Any] = {
+        "annotations": EXAMPLE / "annotations.json",
+        "skeleton": "coco-17",
+        "output": output,
+    }
+    if name == "replay":
+        values["predictions"] = EXAMPLE / "predictions.json"
+    return Job(predictor=name, **(values | changes))
