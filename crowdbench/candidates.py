@@ -13,12 +13,10 @@ from crowdbench.errors import InputError, MissingError
 from crowdbench.files import write_atomically
 from crowdbench.structures import Poses
 
-IMAGES_PER_SHARD = 2000
 
-
-def shard_paths(folder: Path, n_images: int) -> list[Path]:
+def shard_paths(folder: Path, n_images: int, images_per_shard: int) -> list[Path]:
     """Return the paths of all shards of a split with `n_images` images, in order."""
-    n_shards = -(-n_images // IMAGES_PER_SHARD)
+    n_shards = -(-n_images // images_per_shard)
     return [folder / f"{i:05d}.npz" for i in range(n_shards)]
 
 

@@ -33,6 +33,8 @@ class Card:
         needs_boxes: whether it starts from person boxes.
         boxes_independent: whether a pose depends on its own box alone. Where it does not, a sweep
             over detector confidence predicts anew for every threshold.
+        images_per_shard: how many images are predicted before their candidates are written: what
+            is lost at most when a run is interrupted.
         paper: what to cite, or empty.
         licence: of the method's weights or code, or empty.
     """
@@ -43,6 +45,7 @@ class Card:
     needs_images: bool = True
     needs_boxes: bool = True
     boxes_independent: bool = True
+    images_per_shard: int = 200
     paper: str = ""
     licence: str = ""
 

@@ -41,10 +41,19 @@ class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PredictorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The predictor of a run and the files it read, by role."""
+    """The predictor of a run.
+
+    Attributes:
+        name: of the predictor.
+        description: what it does.
+        images_per_shard: images in each file of candidates.
+        inputs: the files it read, by role.
+        options: what it was asked for, every default resolved.
+    """
 
     name: str
     description: str
+    images_per_shard: int
     inputs: dict[str, FileDigest]
     options: dict[str, str]
 

@@ -102,10 +102,11 @@ def read_results(
             f"{int((scores < 0).sum())} poses have a negative score, the lowest is "
             f"{scores.min():g}: scores only rank the poses, so they are scored as they are"
         )
+    # Each column makes room as soon as it is in order.
     poses = Poses(
         image_index=image_index,
-        keypoints=columns["keypoints"][rows],
-        keypoint_scores=columns["keypoint_scores"][rows],
+        keypoints=columns.pop("keypoints")[rows],
+        keypoint_scores=columns.pop("keypoint_scores")[rows],
         scores=scores,
         box_index=np.full(len(rows), -1),
         instance=np.zeros(len(rows), np.int64),

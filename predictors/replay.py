@@ -25,6 +25,7 @@ class Replay:
         description="poses from a COCO results file (--predictions FILE)",
         needs_images=False,
         needs_boxes=False,
+        images_per_shard=100_000,  # there is no work to lose
     )
 
     def __init__(self, request: Request) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from importlib.metadata import EntryPoint
@@ -11,11 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from crowdbench import candidates, predictor
+from crowdbench import predictor
 from crowdbench.errors import MissingError, UnknownNameError, UsageError
 from crowdbench.predictor import Batch, Card, Request, Settings, load_predictor
 from crowdbench.record import Run, RunFolder
-from crowdbench.running import predict as predicting
 from crowdbench.running.steps import Job, run_job, score_run
 from crowdbench.structures import Poses
 from predictors.replay import Replay
@@ -118,8 +118,7 @@ def test_a_predictor_of_other_keypoints_is_refused(
 def test_an_interrupted_prediction_goes_on_with_the_missing_shards(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for module in (candidates, predicting):
-        monkeypatch.setattr(module, "IMAGES_PER_SHARD", 3)
+    monkeypatch.setattr(Replay, "card", dataclasses.replace(Replay.card, images_per_shard=3))
     whole = run_job(_job("replay", tmp_path / "whole"))[0]
     job = _job("replay", tmp_path / "r")
     calls: list[int] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from crowdbench.candidates import IMAGES_PER_SHARD, join_poses, read_shard, shard_paths, write_shard
+from crowdbench.candidates import join_poses, read_shard, shard_paths, write_shard
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import UsageError
 from crowdbench.predictor import Batch, Predictor
@@ -45,6 +45,7 @@ def describe_run(
         predictor=PredictorFacts(
             name=card.name,
             description=card.description,
+            images_per_shard=card.images_per_shard,
             inputs=dict(settings.inputs),
             options=options,
         ),
@@ -62,12 +63,12 @@ def predict_split(
     Shards that are already there are not made again: an interrupted run goes on where it stopped.
     """
     parts = []
-    for i, path in enumerate(shard_paths(folder.candidates, len(split.images))):
+    n_images, step = len(split.images), predictor.card.images_per_shard
+    for i, path in enumerate(shard_paths(folder.candidates, n_images, step)):
         if path.is_file():
             parts.append(read_shard(path))
             continue
-        start = i * IMAGES_PER_SHARD
-        stop = min(start + IMAGES_PER_SHARD, len(split.images))
+        start, stop = i * step, min((i + 1) * step, n_images)
         here = None if boxes is None else boxes.of_images(start, stop)
         poses = predictor.predict(Batch(split, start, stop, here))
         write_shard(path, poses)

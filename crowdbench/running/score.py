@@ -16,9 +16,8 @@ from crowdbench.structures import Poses
 
 def read_candidates(folder: RunFolder, run: Run) -> Poses:
     """Return the candidates of a finished prediction."""
-    return join_poses(
-        [read_shard(path) for path in shard_paths(folder.candidates, run.split.images)]
-    )
+    paths = shard_paths(folder.candidates, run.split.images, run.predictor.images_per_shard)
+    return join_poses([read_shard(path) for path in paths])
 
 
 def check_same_data(run: Run, split: Split) -> None:

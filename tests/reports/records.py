@@ -57,6 +57,7 @@ def make_run(
         predictor=PredictorFacts(
             name="replay",
             description="poses from a file",
+            images_per_shard=100_000,
             inputs={"predictions": FileDigest("poses.json", "cd" * 32, 7654)},
             options={"unknown_images": "error"},
         ),
