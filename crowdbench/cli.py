@@ -131,8 +131,10 @@ def run(
     if report:
         from reports.writing import write_report
 
-        write_report(folder)
+        path = write_report(folder)
     _print_metrics(folder.path, metrics, as_json, quiet)
+    if report and not (as_json or quiet):
+        typer.echo(f"report: {path}")
 
 
 @app.command(cls=_Command)

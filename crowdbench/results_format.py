@@ -43,7 +43,7 @@ _DECODER = msgspec.json.Decoder(list[Result])
 _RAW_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 # Entries are turned into arrays, and back, this many at a time: the Python objects of a block are
 # gone before the next one needs memory, which halves time and memory on a large file.
-_BLOCK = 512
+_BLOCK = 256
 
 
 @collector_paused()

@@ -56,11 +56,12 @@ def print_metrics(metrics: Metrics, folder: Path) -> None:
         ],
         numbers=(1, 2),
     )
-    counts = metrics.counts
-    print(
-        f"{metrics.predictor} on {metrics.split}: "
-        + ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items())
+    words = (
+        f"{n:,} {name.replace('_at_50', ' at OKS 0.50').replace('_', ' ')}"
+        for name, n in metrics.counts.items()
+        if n
     )
+    print(f"{metrics.predictor} on {metrics.split}: {', '.join(words)}")
     print(metrics.signature)
     print(f"run: {folder}")
 
