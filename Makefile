@@ -20,7 +20,6 @@ demo: $(VENV)/.runtime ## Score a small example, with a report
 	$(BIN)/crowdbench run --predictor replay --predictions tests/example/predictions.json \
 		--annotations tests/example/annotations.json --skeleton coco-17 \
 		--output runs/demo --overwrite
-	@echo "The report: runs/demo/report/report.md"
 
 test: $(VENV)/.test ## Run the tests; ARGS="-k name" goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
