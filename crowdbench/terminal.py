@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crowdbench.metrics.catalogue import LEVEL_METRICS
+
 if TYPE_CHECKING:
     from crowdbench.datasets.manifest import Manifest
     from crowdbench.datasets.verify import CountCheck, DatasetFacts, SplitCheck, SplitFiles
     from crowdbench.doctor import Finding
-    from crowdbench.metrics.official import CheckResult
+    from crowdbench.metrics.official import Check, CheckResult
     from crowdbench.record import Metrics
 
 
@@ -82,7 +84,7 @@ def print_check(result: CheckResult, to_stderr: bool = False) -> None:
                 "-"
                 if check.ours is None or check.theirs is None
                 else f"{check.ours - check.theirs:.1e}",
-                "equal" if check.agrees else "DIFFERS",
+                _verdict(check),
             )
             for check in result.checks
         ],
@@ -92,6 +94,12 @@ def print_check(result: CheckResult, to_stderr: bool = False) -> None:
     console = _console(to_stderr)
     for remark in result.remarks:
         console.print(f"known: {remark}", markup=False)
+
+
+def _verdict(check: Check) -> str:
+    if not check.agrees:
+        return "DIFFERS"
+    return "equal, as rounded" if check.metric in LEVEL_METRICS and check.theirs else "equal"
 
 
 def _console(to_stderr: bool) -> Console:

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from crowdbench.datasets.coco_format import to_coco
 from crowdbench.datasets.split import Split
 from crowdbench.errors import MissingError, UnknownNameError, UsageError
+from crowdbench.metrics.catalogue import LEVEL_METRICS
 
 TOLERANCE = 1e-9
 _COCO = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
-_CROWD = ("AP", "AP50", "AP75", "AR", "AR50", "AR75", "AP_easy", "AP_medium", "AP_hard")
-_LEVELS = _CROWD[-3:]
+_CROWD = ("AP", "AP50", "AP75", "AR", "AR50", "AR75", *LEVEL_METRICS)
 _HOW_TO_GET = {
     "pycocotools": "pip install pycocotools",
     "xtcocotools": "pip install numpy cython setuptools && "
@@ -191,7 +191,7 @@ def _compare(name: str, ours: float | None, theirs: float) -> Check:
     official = None if theirs == -1 else theirs
     if ours is None or official is None:
         return Check(name, ours, official, ours is official)
-    if name in _LEVELS:
+    if name in LEVEL_METRICS:
         # Not by rounding ours: its last bit may put it on the other side of a half.
         return Check(name, ours, official, abs(ours - official) <= 0.5e-4 + TOLERANCE)
     return Check(name, ours, official, abs(ours - official) <= TOLERANCE)
