@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,12 +15,14 @@ from crowdbench.files import Id, collector_paused, decode_json
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array, GroundTruth, Images
 
+_Side = Annotated[float, msgspec.Meta(ge=0, le=2**31)]
+
 
 class _Image(msgspec.Struct, gc=False):
     id: Id
     file_name: str = ""
-    width: Id = 0
-    height: Id = 0
+    width: _Side = 0
+    height: _Side = 0
     crowd_index: float | None = msgspec.field(default=None, name="crowdIndex")
 
 
@@ -32,7 +34,7 @@ class _Annotation(msgspec.Struct, gc=False):
     category_id: Id | None = None
     area: float | None = None
     iscrowd: int | bool = 0
-    num_keypoints: Id | None = None
+    num_keypoints: float | None = None
     max_iou: float | None = None
 
 
@@ -247,8 +249,11 @@ def _ground_truth(
     is_crowd = np.array([a.iscrowd for a in persons], bool)
     recount = (keypoints[:, : skeleton.counted, 2] > 0).sum(1)
     labelled = np.array(
-        [n if a.num_keypoints is None else a.num_keypoints for a, n in zip(persons, recount)],  # noqa: B905 - same rows
-        np.int64,
+        [
+            n if a.num_keypoints is None else a.num_keypoints
+            for a, n in zip(persons, recount, strict=True)
+        ],
+        float,
     )
     has_iou = bool(persons) and all(a.max_iou is not None for a in persons)
     return GroundTruth(

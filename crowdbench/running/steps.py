@@ -87,8 +87,6 @@ def predict_job(job: Job) -> tuple[Prepared, Poses]:
 
 
 def _load_job_split(job: Job, root: Path) -> Split:
-    if job.limit is not None and job.limit < 1:
-        raise UsageError(f"--limit is {job.limit}, expected 1 or more images")
     if (job.split is None) == (job.annotations is None):
         raise UsageError("give either --split NAME or --annotations FILE with --skeleton NAME")
     if job.annotations is not None:

@@ -289,7 +289,7 @@ BAD_USE = {
     "limit of nothing": (
         ["--predictor", "replay", "--split", "coco-val2017", "--limit", "0"],
         2,
-        "--limit is 0, expected 1 or more",
+        "limit is 0, expected 1 or more images",
     ),
     "boxes for replay": (
         ["--predictor", "replay", "--annotations", EXAMPLE / "annotations.json", "--skeleton",

@@ -316,3 +316,55 @@ def test_the_version_is_printed(crowdbench: Crowdbench) -> None:
     from crowdbench import __version__
 
     assert crowdbench("--version").stdout == f"crowdbench {__version__}\n"
+
+
+def test_a_split_without_public_ground_truth_leaves_predictions_and_says_why(
+    crowdbench: Crowdbench, example: Any, tmp_path: Path
+) -> None:
+    annotations, predictions = example
+    (tmp_path / "data/coco/annotations").mkdir(parents=True)
+    info = {"images": annotations["images"], "categories": annotations["categories"]}
+    path = tmp_path / "data/coco/annotations/image_info_test-dev2017.json"
+    path.write_text(json.dumps(info))
+    done = crowdbench(
+        "run", "--predictor", "replay", "--predictions", PREDICTIONS, "--split", "coco-test-dev",
+        "--json", "--output", "r",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)["metrics"]
+    assert {"AP", "AP_M", "AR_L"} <= metrics.keys()
+    assert "AP_easy" not in metrics
+    for metric in metrics.values():
+        assert metric["value"] is None
+        assert "not public" in metric["reason"]
+    assert len(json.loads((tmp_path / "r/predictions.json").read_text())) == len(predictions)
+    assert "not public" in (tmp_path / "r/report/report.md").read_text()
+    checked = crowdbench("score", "r", "--quiet", "--check", "pycocotools")
+    assert checked.returncode == 3
+    assert "no public ground truth" in checked.stderr
+
+
+def test_data_commands_show_what_is_there_and_what_is_wrong(
+    crowdbench: Crowdbench, example: Any, tmp_path: Path
+) -> None:
+    listed = crowdbench("data", "ls")
+    assert listed.returncode == 0
+    assert "missing" in listed.stdout
+    shown = crowdbench("data", "show", "ochuman").stdout
+    for word in ("licence", "@inproceedings", "ochuman_coco_format_val_range"):
+        assert word in shown
+    assert crowdbench("data", "verify", "coco").returncode == 3
+    place = tmp_path / "data/coco/annotations/person_keypoints_val2017.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(ANNOTATIONS.read_text())
+    assert "ok" in crowdbench("data", "ls").stdout
+    wrong = crowdbench("data", "verify", "coco-val2017")
+    assert wrong.returncode == 1
+    assert "8 images: EXPECTED 5,000" in wrong.stdout
+    assert "sha256" in wrong.stdout
+    # The command still scores it, and the report says that it is not the official file.
+    done = crowdbench(
+        "run", "--predictor", "replay", "--predictions", PREDICTIONS, "--split", "coco-val2017"
+    )
+    assert done.returncode == 0
+    assert "not the official coco-val2017" in done.stderr
