@@ -177,8 +177,11 @@ def score(
     quiet: Quiet = False,
 ) -> None:
     """Compute the metrics of a run, without the model."""
+    from crowdbench.metrics.official import import_tool
     from crowdbench.running.steps import check_run, score_run
 
+    if check:
+        import_tool(check)  # a tool that is missing is said before any work is done
     folder, metrics = score_run(run, data_root)
     _print_metrics(folder.path, metrics, as_json, quiet)
     if check:

@@ -11,7 +11,7 @@ class Protocol(msgspec.Struct, frozen=True):
     """How a number was made. Two numbers with different signatures are never compared silently.
 
     Attributes:
-        split: name of the split.
+        split: name of the split; ``own`` for annotations of one's own, whatever the file's name.
         annotations: first 12 hex digits of the annotation file's sha256.
         images: how many images were scored.
         skeleton: keypoint layout.

@@ -148,6 +148,11 @@ _FILES: dict[type, str] = {
     Metrics: "metrics.json",
     Environment: "environment.json",
 }
+_HINTS: dict[type, str] = {
+    Run: "is it a run folder?",
+    Metrics: "run `crowdbench score` first",
+    Environment: "the prediction was interrupted; the same command goes on",
+}
 _CONTENT = ("candidates", "predictions.json", "report", *_FILES.values())
 
 
@@ -187,8 +192,7 @@ class RunFolder:
         if not path.is_file():
             if not self.path.is_dir():
                 raise MissingError(f"{self.path}: no such run folder (`crowdbench ls runs` lists)")
-            hint = "run `crowdbench score` first" if kind is Metrics else "is it a run folder?"
-            raise MissingError(f"{self.path} has no {path.name}: {hint}")
+            raise MissingError(f"{self.path} has no {path.name}: {_HINTS[kind]}")
         content = read_bytes(path)
         version = decode_json(path, content, _VERSION_DECODER, path.name).schema_version
         if version not in (None, SCHEMA_VERSION):

@@ -20,7 +20,7 @@ def describe_run(
     settings, card = predictor.settings, predictor.card
     limits = ",".join(map(str, LEVEL_LIMITS)) if split.has_levels else "none"
     protocol = Protocol(
-        split=split.name,
+        split="own" if own_annotations else split.name,
         annotations=split.annotations.sha256[:12],
         images=len(split.images),
         skeleton=split.skeleton.name,

@@ -65,7 +65,7 @@ def test_the_three_steps_give_what_run_gives(crowdbench: Crowdbench, tmp_path: P
         assert done.returncode == 0, done.stderr
     first, second = _contents(tmp_path / "a"), _contents(tmp_path / "b")
     assert first.keys() == second.keys()
-    assert {name for name in first if first[name] != second[name]} == {"environment.json"}
+    assert {name for name in first if first[name] != second[name]} <= {"environment.json"}
 
 
 def test_json_goes_to_stdout_alone_and_equals_the_file(
@@ -368,3 +368,26 @@ def test_data_commands_show_what_is_there_and_what_is_wrong(
     )
     assert done.returncode == 0
     assert "not the official coco-val2017" in done.stderr
+
+
+def test_the_name_of_ones_own_annotation_file_is_not_part_of_the_protocol(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(ANNOTATIONS.read_bytes())
+    signatures = [
+        json.loads(crowdbench(*replay(path, PREDICTIONS, "--json")).stdout)["signature"]
+        for path in (ANNOTATIONS, copy)
+    ]
+    assert signatures[0] == signatures[1]
+    assert "split=own annotations=4fab97e7d878" in signatures[0]
+
+
+def test_an_interrupted_prediction_is_said_when_it_is_scored(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    crowdbench("predict", *replay(ANNOTATIONS, PREDICTIONS, "--output", "r")[1:])
+    (tmp_path / "r/environment.json").unlink()
+    done = crowdbench("score", "r")
+    assert done.returncode == 3
+    assert "the prediction was interrupted; the same command goes on" in done.stderr
