@@ -67,14 +67,14 @@ def match_greedy(
         pose_image: (D,) image index of each pose, ascending.
         ignored: (P, V) bool, the persons that each variant ignores; crowd regions must be ignored.
         is_crowd: (P,) bool.
-        thresholds: (T,) float64 OKS thresholds.
+        thresholds: (T,) float64 OKS thresholds, 1 to 64 of them.
 
     Source: ``COCOeval.evaluateImg`` of pycocotools. Deviation: a person whose annotation id is 0
     can be matched like any other (there the id 0 also means "no match").
     """
     n_variants, n_thresholds = ignored.shape[1], len(thresholds)
     limits = np.minimum(thresholds, 1 - 1e-10)
-    keep = np.flatnonzero(pairs.oks >= limits.min()) if n_thresholds else np.empty(0, np.int64)
+    keep = np.flatnonzero(pairs.oks >= limits.min())
     # Each pose's persons by falling OKS, the later person first among equals.
     pose, person, oks = (column[keep] for column in pairs)
     order = np.lexsort((-person, -oks, pose))
