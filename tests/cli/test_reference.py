@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.command import Crowdbench
+from tests.metrics.problems import reference_tool
 
 # Set, arguments that name its ground truth, reference row, official names of its numbers.
 SETS = {
@@ -72,6 +73,7 @@ def test_a_run_gives_the_official_numbers(name: str, crowdbench: Crowdbench, sha
 def test_the_check_agrees_on_crowdpose(
     tool: str, equal: int, crowdbench: Crowdbench, shared: Path
 ) -> None:
+    reference_tool(tool.replace("-", "_"))
     data = shared / "data"
     done = crowdbench(
         "run", "--predictor", "replay", "--split", "crowdpose-val", "--data-root", data,
