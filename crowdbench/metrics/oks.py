@@ -46,42 +46,15 @@ def pair_rows(pose_image: Array, person_image: Array, n_images: int) -> tuple[Ar
     return pose, person
 
 
-def keypoint_distances(
-    pose_points: Array, keypoints: Array, boxes: Array, labelled: Array
-) -> Array:
-    """Return the squared pixel distance of each pose joint from each person's joint.
-
-    Args:
-        pose_points: (N, K, 2) joints of the poses, pixels.
-        keypoints: (N, K, 3) joints of the persons: x, y in pixels, visibility 0, 1, 2.
-        boxes: (N, 4) xywh of the persons, pixels.
-        labelled: (N,) bool, whether the person has a joint with visibility > 0.
-
-    Returns:
-        (N, K) float64 px². For a person without a labelled joint the distance is that to the box
-        widened by its own width and height on every side, and 0 inside.
-    """
-    delta = pose_points - keypoints[..., :2]
-    unlabelled = np.flatnonzero(~labelled)
-    if len(unlabelled):
-        corner, size = boxes[unlabelled, None, :2], boxes[unlabelled, None, 2:]
-        points = pose_points[unlabelled]
-        low, high = corner - size, corner + size * 2
-        delta[unlabelled] = np.maximum(0, low - points) + np.maximum(0, points - high)
-    delta *= delta
-    squared: Array = delta[..., 0] + delta[..., 1]
-    return squared
-
-
 def oks_pairs(
     pose_points: Array, pose_image: Array, truth: GroundTruth, areas: Array, sigmas: Array
 ) -> Pairs:
     """Return the OKS of every pose with every person of its image.
 
     OKS is the mean over the person's labelled joints (visibility 1 or 2) of
-    ``exp(-d² / (2 (2 sigma)² area))``; the pose's own confidences play no part. People without a
-    labelled joint are compared over all joints with their box, widened to three times its width
-    and height.
+    ``exp(-d² / (2 (2 sigma)² area))``; the pose's own confidences play no part. For people without
+    a labelled joint it is the mean over all joints, d being the distance to their box widened by
+    its own width and height on every side (0 inside).
 
     Args:
         pose_points: (D, K, 2) float64 pixels.
@@ -97,36 +70,51 @@ def oks_pairs(
     order of summation, so that the values are equal to the last bit (ties decide matches).
     """
     pose, person = pair_rows(pose_image, truth.image_index, len(truth.image_ids))
-    visible = truth.keypoints[..., 2] > 0
-    count = visible.sum(1)
     n_joints = len(sigmas)
-    # The reference compares unlabelled persons over all joints.
-    used = np.where(count[:, None] > 0, visible, True)
-    n_used = np.where(count > 0, count, n_joints)
-    # Labelled joints first, in order: summing a prefix then adds in the reference's order.
-    joint_order = np.argsort(~used, axis=1, kind="stable")
-    widths = truth.keypoints.dtype.type(2) * sigmas
-    variances = widths**2
+    labelled = truth.keypoints[..., 2] > 0
+    # Labelled joints first, in order: a sum over a prefix then adds in the reference's order.
+    joints = np.argsort(~labelled, axis=1, kind="stable")
+    x, y = (np.take_along_axis(truth.keypoints[..., i], joints, axis=1) for i in (0, 1))
+    variances = (sigmas * 2) ** 2
     spread = areas + _EPS
 
-    # Pairs are worked off by their number of used joints: each group sums arrays of one length.
-    group = n_used[person].astype(np.int16)
+    # Pairs are worked off by the person's number of labelled joints, which alone are looked at.
+    group = labelled.sum(1).astype(np.int16)[person]
     order = np.argsort(group, kind="stable")
     bounds = np.searchsorted(group[order], np.arange(n_joints + 2))
+    coordinates = pose_points.reshape(-1)
     oks = np.empty(len(pose))
-    for n in range(1, n_joints + 1):
+    for n in range(n_joints + 1):
         for start in range(bounds[n], bounds[n + 1], _BLOCK):
             rows = order[start : min(start + _BLOCK, bounds[n + 1])]
             d, g = pose[rows], person[rows]
-            squared = keypoint_distances(
-                pose_points[d], truth.keypoints[g], truth.boxes[g], count[g] > 0
-            )
-            if n < n_joints:
-                squared = np.take_along_axis(squared, joint_order[g, :n], axis=1)
-                squared /= variances[joint_order[g, :n]]
+            if n:
+                used = joints[g, :n]
+                place = (d[:, None] * n_joints + used) * 2
+                dx, dy = coordinates[place] - x[g, :n], coordinates[place + 1] - y[g, :n]
+                squared = _squares(dx, dy) / variances[used]
             else:
-                squared /= variances
+                points, boxes = pose_points[d], truth.boxes[g, None]
+                dx, dy = (
+                    _outside(points[..., i], boxes[..., i], boxes[..., i + 2]) for i in (0, 1)
+                )
+                squared = _squares(dx, dy) / variances
             squared /= spread[g, None]
             squared /= -2.0
-            oks[rows] = np.exp(squared, out=squared).sum(1) / n
+            oks[rows] = np.exp(squared, out=squared).sum(1) / squared.shape[1]
     return Pairs(pose, person, oks)
+
+
+def _squares(dx: Array, dy: Array) -> Array:
+    """Return dx² + dy²; overwrites both."""
+    dx *= dx
+    dy *= dy
+    dx += dy
+    return dx
+
+
+def _outside(values: Array, start: Array, size: Array) -> Array:
+    """Return how far values lie outside an interval widened by its size on both sides."""
+    beyond: Array = np.maximum(0, start - size - values)
+    beyond += np.maximum(0, values - (start + size * 2))
+    return beyond
