@@ -153,7 +153,15 @@ _HINTS: dict[type, str] = {
     Metrics: "run `crowdbench score` first",
     Environment: "the prediction was interrupted; the same command goes on",
 }
-_CONTENT = ("candidates", "predictions.json", "report", *_FILES.values())
+# What a run consists of, in the order of removal: the results go first, what makes it a run last.
+_CONTENT = (
+    "metrics.json",
+    "report",
+    "predictions.json",
+    "candidates",
+    "environment.json",
+    "run.json",
+)
 
 
 class RunFolder:
@@ -233,8 +241,8 @@ class RunFolder:
             leftover.unlink(missing_ok=True)
 
     def _clear(self) -> None:
-        """Remove what a run consists of, the results first; other files stay."""
-        for name in ("metrics.json", *_CONTENT):
+        """Remove what a run consists of; other files stay."""
+        for name in _CONTENT:
             entry = self.path / name
             if entry.is_dir():
                 shutil.rmtree(entry)

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from crowdbench.running.steps import Job, run_job
 from tests.command import EXAMPLE, Crowdbench, replay
 
 ANNOTATIONS, PREDICTIONS = EXAMPLE / "annotations.json", EXAMPLE / "predictions.json"
@@ -109,6 +110,39 @@ def test_a_finished_run_is_replaced_only_when_asked(crowdbench: Crowdbench, tmp_
     assert crowdbench(*arguments, "--overwrite", "--limit", "3").returncode == 0
     assert (tmp_path / "r/mine.txt").read_text() == "keep"
     assert json.loads((tmp_path / "r/metrics.json").read_text())["counts"]["images"] == 3
+
+
+def test_a_replacement_that_is_interrupted_leaves_a_folder_that_can_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(
+        predictor="replay",
+        predictions=PREDICTIONS,
+        annotations=ANNOTATIONS,
+        skeleton="coco-17",
+        output=tmp_path / "r",
+        overwrite=True,
+    )
+    run_job(job)
+    calls = {"left": 0}
+    real = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.parent == tmp_path / "r":
+            calls["left"] -= 1
+            if calls["left"] == 0:
+                raise KeyboardInterrupt
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    # As many removals as there are kinds of content, folders aside.
+    for n_th in range(1, 6):
+        calls["left"] = n_th
+        with pytest.raises(KeyboardInterrupt):
+            run_job(job)
+        assert (tmp_path / "r/run.json").exists()
+        run_job(job)
+        assert {path.name for path in (tmp_path / "r").iterdir()} >= FILES
 
 
 def test_a_folder_with_other_things_is_never_touched(
