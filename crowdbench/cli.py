@@ -310,7 +310,8 @@ def data_ls(data_root: DataRoot = None) -> None:
     from crowdbench.datasets.verify import list_splits
     from crowdbench.terminal import print_splits
 
-    print_splits(list_splits(resolve(data_root)), resolve(data_root))
+    root = resolve(data_root)
+    print_splits(list_splits(root), root)
 
 
 @data_app.command("show", cls=_Command)
@@ -320,7 +321,8 @@ def data_show(name: Annotated[str, typer.Argument()], data_root: DataRoot = None
     from crowdbench.datasets.verify import show
     from crowdbench.terminal import print_facts
 
-    print_facts(show(name, resolve(data_root)), resolve(data_root))
+    root = resolve(data_root)
+    print_facts(show(name, root), root)
 
 
 @data_app.command("verify", cls=_Command)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 EXIT_MISSING = 3

@@ -200,9 +200,7 @@ def _umask() -> int:
     return mask
 
 
-def write_json(path: Path, value: Any, pretty: bool = True) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON: same value, same bytes. Floats keep full precision."""
-    content = msgspec.json.encode(value)
-    if pretty:
-        content = msgspec.json.format(content, indent=2) + b"\n"
+    content = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
     write_atomically(path, lambda file: file.write(content))

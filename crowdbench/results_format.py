@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from crowdbench.datasets.coco_format import index_of, number_rows
+from crowdbench.datasets.coco_format import index_of, number_rows, row_fault
 from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError
 from crowdbench.files import MALFORMED, Id, collector_paused, decode_json, write_atomically
@@ -77,7 +77,7 @@ def read_results(
     if not person.all():
         notes.append(f"{int((~person).sum())} poses of other categories left out")
     ids = columns["image_id"][person]
-    known = np.isin(ids, split.known_ids)
+    _, known = index_of(split.known_ids, ids)
     if not known.all():
         unknown = np.unique(ids[~known])
         words = (
@@ -152,42 +152,39 @@ def _block_columns(
 ) -> dict[str, Array]:
     """Return the fields of consecutive entries, the first of which is number `start`."""
     k = len(split.skeleton)
-    keypoints = number_rows(
-        path,
+
+    def numbers(rows: Sequence[Sequence[float]], width: int, field: str, expected: str) -> Array:
+        fault = row_fault(lambda row: f"predictions[{start + row}].{field}", width, expected)
+        return number_rows(path, rows, width, fault)
+
+    keypoints = numbers(
         [e.keypoints for e in entries],
         3 * k,
-        "predictions[{}].keypoints",
+        "keypoints",
         f"{3 * k} ({k} keypoints of {split.skeleton.name}, x, y and confidence each): "
         "predictions for another data set?",
-        start,
     ).reshape(-1, k, 3)
     columns = {
         "image_id": np.array([e.image_id for e in entries], np.int64),
         "category": np.array([e.category_id for e in entries], np.int64),
         "has_bbox": np.array([bool(e.bbox) for e in entries], bool),
-        "score": number_rows(
-            path, [(e.score,) for e in entries], 1, "predictions[{}].score", "a number", start
-        )[:, 0],
+        "score": numbers([(e.score,) for e in entries], 1, "score", "a number")[:, 0],
         "keypoints": keypoints[..., :2],
         "keypoint_scores": keypoints[..., 2],
     }
     if has_boxes:
-        columns["bbox"] = number_rows(
-            path,
+        columns["bbox"] = numbers(
             [e.bbox or () for e in entries],
             4,
-            "predictions[{}].bbox",
+            "bbox",
             "4 (x, y, width, height), as the first pose has a box",
-            start,
         )
     if has_box_scores:
-        columns["bbox_score"] = number_rows(
-            path,
+        columns["bbox_score"] = numbers(
             [() if e.bbox_score is None else (e.bbox_score,) for e in entries],
             1,
-            "predictions[{}].bbox_score",
+            "bbox_score",
             "1, as the first pose has one",
-            start,
         )[:, 0]
     return columns
 

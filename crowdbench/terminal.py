@@ -15,7 +15,6 @@ from rich.text import Text
 from crowdbench.metrics.catalogue import LEVEL_METRICS
 
 if TYPE_CHECKING:
-    from crowdbench.datasets.manifest import Manifest
     from crowdbench.datasets.verify import CountCheck, DatasetFacts, SplitCheck, SplitFiles
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import Check, CheckResult
@@ -150,13 +149,14 @@ def print_facts(facts: DatasetFacts, root: Path) -> None:
         wanted = split.annotations[0]
         found = _below(files.path, root) if files.path else f"missing: {wanted}"
         rows.append(("", "annotations", found))
-        folders = ", ".join(split.images)
-        found = _below(files.images, root) if files.images else f"missing: {folders}"
+        wanted = ", ".join(split.images)
+        found = _below(files.images, root) if files.images else f"missing: {wanted}"
         rows.append(("", "images", found))
         for name, path in files.boxes.items():
             rows.append(("", f"boxes {name}", _below(path, root) if path else "missing"))
     print_table(("split", "", f"below {root}"), rows)
-    print(f"\nEach may lie in any of these folders below the data root: {_folders(manifest)}")
+    folders = ", ".join(manifest.folders)
+    print(f"\nEach may lie in any of these folders below the data root: {folders}")
     print(f"\n{manifest.citation}")
 
 
@@ -194,7 +194,3 @@ def _count_words(count: CountCheck) -> str:
 
 def _below(path: Path, root: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _folders(manifest: Manifest) -> str:
-    return ", ".join(manifest.folders)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from crowdbench.datasets.coco_format import index_of, number_rows
+from crowdbench.datasets.coco_format import index_of, number_rows, row_fault
 from crowdbench.datasets.manifest import find_split, split_names
 from crowdbench.datasets.places import find_boxes, missing_boxes
 from crowdbench.datasets.split import Split
@@ -106,7 +106,8 @@ def _detected(path: Path, content: bytes, split: Split) -> Boxes:
             f"{entries[first].image_id}: boxes of another split?"
         )
     # All entries, so that a message counts as the file does.
-    rows = number_rows(path, [e.bbox for e in entries], 4, "boxes[{}].bbox", "4: x, y, w, h")
+    fault = row_fault(lambda row: f"boxes[{row}].bbox", 4, "4: x, y, w, h")
+    rows = number_rows(path, [e.bbox for e in entries], 4, fault)
     negative = np.flatnonzero((rows[:, 2:] < 0).any(1))
     if len(negative):
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -44,7 +44,7 @@ class _Category(msgspec.Struct):
     keypoints: list[str] | None = None
 
 
-class CocoFile(msgspec.Struct):
+class _CocoFile(msgspec.Struct):
     """The parts of a COCO annotation file that scoring needs."""
 
     images: list[_Image]
@@ -68,7 +68,7 @@ class Annotations(NamedTuple):
     notes: tuple[str, ...]
 
 
-_DECODER = msgspec.json.Decoder(CocoFile)
+_DECODER = msgspec.json.Decoder(_CocoFile)
 
 
 @collector_paused()
@@ -88,11 +88,7 @@ def read_annotations(path: Path, content: bytes, skeleton: Skeleton, area: str) 
     ``num_keypoints`` is counted, as xtcocotools does; pycocotools stops there. A field ``ignore``
     has no effect, as there.
     """
-    return from_coco(path, decode_json(path, content, _DECODER, "annotation file"), skeleton, area)
-
-
-def from_coco(path: Path, file: CocoFile, skeleton: Skeleton, area: str) -> Annotations:
-    """Return the arrays of a decoded file; see `read_annotations`."""
+    file = decode_json(path, content, _DECODER, "annotation file")
     notes: list[str] = []
     images, crowd_index = _images(path, file.images)
     category = _person_category(path, file, skeleton)
@@ -143,7 +139,7 @@ def _images(path: Path, found: list[_Image]) -> tuple[Images, Array | None]:
     return images, np.array([i.crowd_index for i in listed], float)
 
 
-def _person_category(path: Path, file: CocoFile, skeleton: Skeleton) -> int:
+def _person_category(path: Path, file: _CocoFile, skeleton: Skeleton) -> int:
     candidates = [c for c in file.categories if c.name == "person"] or [
         c for c in file.categories if c.keypoints
     ]
@@ -164,9 +160,7 @@ def number_rows(
     path: Path,
     rows: Sequence[Sequence[float]],
     width: int,
-    field: str,
-    expected: str,
-    start: int = 0,
+    describe: Callable[[int, int], str],
 ) -> Array:
     """Return equally long lists of numbers as an (N, width) float64 array.
 
@@ -174,26 +168,38 @@ def number_rows(
         path: the file, for messages.
         rows: N lists.
         width: how many numbers each must have.
-        field: name of one row with ``{}`` for its index, e.g. ``annotations[{}].bbox``.
-        expected: what is expected, in words.
-        start: index of the first row.
+        describe: returns what is wrong, from the index and the length of a wrong row; of the
+            right length it is wrong because a number is not finite.
 
     Raises:
         InputError: for a list of another length or a number that is not finite.
     """
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     wrong = np.flatnonzero(lengths != width)
-    if len(wrong):
-        first = int(wrong[0])
-        raise InputError(
-            f"{path}: {field.format(start + first)} has {lengths[first]} numbers, "
-            f"expected {expected}"
-        )
-    table = np.array(rows, float).reshape(-1, width)
-    finite = np.isfinite(table).all(1)
-    if not finite.all():
-        raise InputError(f"{path}: {field.format(start + int(np.argmin(finite)))} is not finite")
-    return table
+    if not len(wrong):
+        table = np.array(rows, float).reshape(-1, width)
+        wrong = np.flatnonzero(~np.isfinite(table).all(1))
+        if not len(wrong):
+            return table
+    first = int(wrong[0])
+    raise InputError(f"{path}: {describe(first, int(lengths[first]))}")
+
+
+def row_fault(name: Callable[[int], str], width: int, expected: str) -> Callable[[int, int], str]:
+    """Return the usual `describe` of `number_rows`.
+
+    Args:
+        name: returns what to call a row, from its index.
+        width: how many numbers a row must have.
+        expected: what is expected, in words.
+    """
+
+    def describe(row: int, length: int) -> str:
+        if length == width:
+            return f"{name(row)} is not finite"
+        return f"{name(row)} has {length} numbers, expected {expected}"
+
+    return describe
 
 
 def _ground_truth(
@@ -215,20 +221,13 @@ def _ground_truth(
         )
 
     def named(rows: Sequence[Sequence[float]], width: int, field: str, expected: str) -> Array:
-        try:
-            return number_rows(path, rows, width, "{}", expected)
-        except InputError:
-            # Name the annotation by its ids: the arrays are no longer in the file's order.
-            bad = next(
-                i
-                for i, row in enumerate(rows)
-                if len(row) != width or not np.isfinite(np.array(row, float)).all()
-            )
-            where = f"annotation {person_ids[bad]} (image {image_ids[image_index[bad]]})"
-            raise InputError(
-                f"{path}: {where}: {field} must be {expected}, found {len(rows[bad])} numbers"
-                + ("" if len(rows[bad]) != width else " of which not all are finite")
-            ) from None
+        def describe(row: int, length: int) -> str:
+            # Its ids name the annotation: the arrays are no longer in the file's order.
+            where = f"annotation {person_ids[row]} (image {image_ids[image_index[row]]})"
+            not_finite = " of which not all are finite" if length == width else ""
+            return f"{where}: {field} must be {expected}, found {length} numbers{not_finite}"
+
+        return number_rows(path, rows, width, describe)
 
     keypoints = named(
         [a.keypoints for a in persons],

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from crowdbench.datasets.coco_format import Annotations, number_rows
+from crowdbench.datasets.coco_format import Annotations, number_rows, row_fault
 from crowdbench.datasets.manifest import NativeSource
 from crowdbench.errors import InputError
-from crowdbench.files import collector_paused, decode_json
+from crowdbench.files import Id, collector_paused, decode_json
 from crowdbench.skeletons import COCO_17
 from crowdbench.structures import Array, GroundTruth, Images
 
@@ -30,8 +29,8 @@ class _Person(msgspec.Struct, gc=False):
 
 class _Image(msgspec.Struct):
     file_name: str
-    width: int
-    height: int
+    width: Id
+    height: Id
     annotations: list[_Person]
 
 
@@ -178,10 +177,5 @@ def _rows(
     path: Path, rows: list[list[float]], names: list[str], width: int, field: str, expected: str
 ) -> Array:
     """Return equally long rows as an array; a wrong one is named by its image."""
-    fits: Any = [len(row) == width for row in rows]
-    if not all(fits):
-        bad = fits.index(False)
-        raise InputError(
-            f"{path}: image {names[bad]}: {field} has {len(rows[bad])} numbers, expected {expected}"
-        )
-    return number_rows(path, rows, width, field, expected)
+    fault = row_fault(lambda row: f"image {names[row]}: {field}", width, expected)
+    return number_rows(path, rows, width, fault)

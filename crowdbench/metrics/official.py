@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from crowdbench.datasets.coco_format import to_coco
 from crowdbench.datasets.split import Split
+from crowdbench.environment import package_version
 from crowdbench.errors import MissingError, UnknownNameError, UsageError
 from crowdbench.metrics.catalogue import LEVEL_METRICS
 
@@ -105,7 +106,7 @@ def check_official(
         predictions: results file.
         ours: our values by metric.
     """
-    module = import_tool(tool)
+    import_tool(tool)
     skeleton, with_levels = split.skeleton, split.has_levels
     truth = _annotations(split)
     poses = json.loads(predictions.read_bytes())
@@ -134,12 +135,7 @@ def check_official(
         _compare(name, ours.get(name), float(value))
         for name, value in zip(names, stats, strict=True)
     )
-    version = getattr(module, "__version__", None)
-    if version is None:
-        from importlib.metadata import version as installed
-
-        version = installed(tool)
-    return CheckResult(f"{tool} {version}", checks, tuple(remarks))
+    return CheckResult(f"{tool} {package_version(tool)}", checks, tuple(remarks))
 
 
 def _annotations(split: Split) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import hashlib
 from crowdbench.candidates import join_poses, read_shard, shard_paths, write_shard
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import UsageError
-from crowdbench.predictor import Batch, Predictor
+from crowdbench.predictor import Batch, Card, Predictor
 from crowdbench.protocol import Protocol
 from crowdbench.record import SCHEMA_VERSION, PredictorFacts, Run, RunFolder, SplitFacts
 from crowdbench.structures import Boxes, Poses
@@ -76,13 +76,12 @@ def predict_split(
     return join_poses(parts)
 
 
-def check_skeleton(predictor: Predictor | type[Predictor], split: Split) -> None:
+def check_skeleton(card: Card, split: Split) -> None:
     """Refuse a predictor whose keypoints are not the split's.
 
     Raises:
         UsageError: naming both.
     """
-    card = predictor.card
     if card.skeletons and split.skeleton.name not in card.skeletons:
         raise UsageError(
             f"{card.name} gives {' or '.join(card.skeletons)}, {split.name} has "

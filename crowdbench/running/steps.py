@@ -64,7 +64,7 @@ def predict_job(job: Job) -> tuple[Prepared, Poses]:
     card = predictor_class.card
     root = data_root(job.data_root)
     split = _load_job_split(job, root)
-    check_skeleton(predictor_class, split)
+    check_skeleton(card, split)
     if job.boxes is not None and not card.needs_boxes:
         raise UsageError(f"{card.name} takes no boxes: leave --boxes out")
     if job.predictions is not None and card.name != "replay":

@@ -175,3 +175,10 @@ def test_a_missing_field_names_its_place(native, native_person) -> None:
     del person["max_iou"]
     with pytest.raises(InputError, match=r"images.*annotations.*max_iou is missing"):
         convert(native([person]))
+
+
+def test_an_image_size_beyond_64_bits_is_refused(native, native_person) -> None:
+    file = native([native_person()])
+    file["images"][0]["width"] = 2**70
+    with pytest.raises(InputError, match=r"images\[0\]\.width: expected int <="):
+        convert(file)
