@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,27 +19,26 @@ class Curves(NamedTuple):
 
     Attributes:
         precision: (V, T, 101) float64, interpolated precision at the recall levels 0, 0.01 ... 1.
-        scores: (V, T, 101) float64, the score of the pose at which each level is reached; 0 where
-            it never is.
         recall: (V, T) float64, the final recall.
-        n_persons: (V,) int64, evaluated persons. Where it is 0 the rows above are NaN.
+        place: (V, T, 101) int64, place of the true positive with which each level is reached; -1
+            where it never is.
+        n_persons: (V,) int64, evaluated persons. Where it is 0 precision and recall are NaN.
     """
 
     precision: Array
-    scores: Array
     recall: Array
+    place: Array
     n_persons: Array
 
 
-def precision_recall(
-    true_positive: Array, false_positive: Array, scores: Array, n_persons: Array
-) -> Curves:
+def precision_recall(true_positive: Array, false_before: Array, n_persons: Array) -> Curves:
     """Return the interpolated precision-recall curves.
 
     Args:
-        true_positive: (V, T, D) bool, poses by descending score.
-        false_positive: (V, T, D) bool; a pose that is neither is ignored.
-        scores: (D,) float64 of those poses.
+        true_positive: (V, T, N) bool, at those poses, by descending score, that are a true
+            positive anywhere; N may be smaller than the number of poses.
+        false_before: (V, T, N) int, how many false positives have a higher rank than the pose. It
+            is looked at for true positives only.
         n_persons: (V,) evaluated persons of each variant.
 
     Returns:
@@ -48,28 +48,57 @@ def precision_recall(
     non-increasing from the right, taken at the first position whose recall reaches each level.
     Precision peaks and recall steps only at true positives, so only those are looked at.
     """
-    n_variants, n_thresholds, _ = true_positive.shape
-    precision = np.zeros((n_variants, n_thresholds, len(RECALL_LEVELS)))
-    level_scores = np.zeros_like(precision)
-    recall = np.zeros((n_variants, n_thresholds))
+    n_variants, n_thresholds, n_places = true_positive.shape
+    hits = np.flatnonzero(true_positive)
+    # Columns, one per variant and threshold, stand one after the other in `hits`.
+    bounds = np.searchsorted(hits, np.arange(n_variants * n_thresholds + 1) * n_places)
+    starts, per_column = bounds[:-1], np.diff(bounds)
+    tp = np.arange(1.0, len(hits) + 1) - np.repeat(starts, per_column)
+    fp = false_before.reshape(-1)[hits]
+    precisions = tp / (fp + tp + _EPS)
+
+    needed = np.empty((n_variants, len(RECALL_LEVELS)), np.int64)
     for v, n in enumerate(n_persons):
-        if n == 0:
-            precision[v] = level_scores[v] = recall[v] = np.nan
-            continue
-        # The number of true positives at which each recall level is first reached.
-        needed = np.searchsorted(np.arange(1, n + 1) / n, RECALL_LEVELS, side="left")
-        for t in range(n_thresholds):
-            hits = np.flatnonzero(true_positive[v, t])
-            if not len(hits):
-                continue
-            fp = np.cumsum(false_positive[v, t], dtype=np.int64)[hits]
-            tp = np.arange(1.0, len(hits) + 1)
-            envelope = np.maximum.accumulate((tp / (fp + tp + _EPS))[::-1])[::-1]
-            reached = needed < len(hits)
-            precision[v, t, reached] = envelope[needed[reached]]
-            level_scores[v, t, reached] = scores[hits[needed[reached]]]
-            recall[v, t] = tp[-1] / n
-        if len(scores):
-            # The level 0 is reached by the very first pose, hit or not.
-            level_scores[v, :, 0] = scores[0]
-    return Curves(precision, level_scores, recall, np.asarray(n_persons))
+        needed[v] = _needed(int(n))
+    shape = n_variants, n_thresholds, len(RECALL_LEVELS)
+    starts, per_column = starts.reshape(shape[:2]), per_column.reshape(shape[:2])
+    reached = needed[:, None] < per_column[..., None]
+    at = (starts[..., None] + needed[:, None])[reached]
+    precision, place = np.zeros(shape), np.full(shape, -1)
+    if len(at):
+        # The best from each level to the next one (or to the column's end, as each column reaches
+        # level 0 with its first true positive), and then the running maximum from the right.
+        precision[reached] = np.maximum.reduceat(precisions, at)
+        precision = np.maximum.accumulate(precision[..., ::-1], axis=2)[..., ::-1]
+        place[reached] = hits[at] % n_places
+    recall = per_column / np.maximum(n_persons, 1)[:, None]
+    precision[n_persons == 0], recall[n_persons == 0] = np.nan, np.nan
+    return Curves(precision, recall, place, n_persons)
+
+
+@lru_cache(maxsize=64)
+def _needed(n_persons: int) -> Array:
+    """Return how many true positives come before the one that first reaches each recall level."""
+    recall = np.arange(1, n_persons + 1) / n_persons
+    return np.searchsorted(recall, RECALL_LEVELS, side="left")
+
+
+def level_scores(curves: Curves, scores: Array, highest: float) -> Array:
+    """Return the score of the pose at which each recall level is reached: (V, T, 101) float64.
+
+    Args:
+        curves: the curves.
+        scores: (N,) of the poses that `Curves.place` points to.
+        highest: the highest score of any pose. With it the level 0 is reached, hit or not.
+
+    Returns:
+        0 where a level is never reached, NaN for a variant without evaluated persons.
+
+    Source: ``scores`` of ``COCOeval.accumulate``.
+    """
+    found = np.zeros(curves.place.shape)
+    reached = curves.place >= 0
+    found[reached] = scores[curves.place[reached]]
+    found[..., 0] = highest
+    found[curves.n_persons == 0] = np.nan
+    return found

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from crowdbench.errors import InputError
-from crowdbench.metrics.average_precision import OKS_THRESHOLDS, Curves, precision_recall
+from crowdbench.metrics.average_precision import Curves, level_scores
 from crowdbench.metrics.catalogue import LEVEL_METRICS
-from crowdbench.metrics.matching import Matches, match_greedy, rank_poses
-from crowdbench.metrics.oks import Pairs, oks_pairs
 from crowdbench.metrics.per_keypoint import KeypointAccuracy, keypoint_accuracy
+from crowdbench.metrics.slices import Matched, Slice, match_slices, slice_curves
 from crowdbench.structures import Array, GroundTruth, Poses
 
-AREA_RANGES = {"all": (0.0, 1e5**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e5**2)}
 _ALL, _MEDIUM, _LARGE = range(3)
 _AT_50, _AT_75 = 0, 5
 
@@ -33,6 +32,22 @@ class Value(NamedTuple):
     reason: str | None = None
 
 
+class SliceValues(NamedTuple):
+    """What the evaluation of a slice gives.
+
+    Attributes:
+        values: the metrics by name.
+        n_images: images that take part.
+        n_persons: evaluated persons.
+        n_poses: poses that take part, before the cut at 20 per image.
+    """
+
+    values: dict[str, Value]
+    n_images: int
+    n_persons: int
+    n_poses: int
+
+
 class Evaluation(NamedTuple):
     """What one evaluation gives.
 
@@ -41,18 +56,25 @@ class Evaluation(NamedTuple):
         keypoints: the accuracy per keypoint.
         counts: images, persons and poses by kind.
         rows: (M,) rows of the poses that counted, by image and rank.
-        pairs: OKS of all pairs; its pose rows point into `rows`.
-        matches: matches per area range (all, medium, large) and threshold; likewise.
-        curves: precision and recall per area range and threshold.
+        matched: (M,) bool, which of them are true positives at OKS 0.50.
+        evaluated: (P,) bool, the persons that are evaluated.
+        person_oks: (P,) float64, the best OKS that any of these poses reaches with each person; 0
+            for none.
+        curves: precision and recall per area range (all, medium, large) and threshold.
+        level_scores: the scores at which the recall levels are reached, likewise.
+        slices: of every further slice, in the order they were given.
     """
 
     values: dict[str, Value]
     keypoints: KeypointAccuracy
     counts: dict[str, int]
     rows: Array
-    pairs: Pairs
-    matches: Matches
+    matched: Array
+    evaluated: Array
+    person_oks: Array
     curves: Curves
+    level_scores: Array
+    slices: tuple[SliceValues, ...]
 
 
 def pose_areas(poses: Poses) -> Array:
@@ -77,15 +99,21 @@ def evaluate(
     poses: Poses,
     sigmas: Array,
     level_limits: tuple[float, float] | None = None,
+    *,
+    final: Array | None = None,
+    slices: Sequence[Slice] = (),
 ) -> Evaluation:
     """Return the metrics of the poses against the persons.
 
     Args:
         truth: the persons; their `areas` enter OKS and the size classes.
-        poses: final poses, after any merging.
+        poses: D poses.
         sigmas: (K,) constants of OKS.
         level_limits: limits of the crowd index between easy, medium and hard, or None to leave
             these levels out.
+        final: (D,) bool, the poses that are left after merging; None for all.
+        slices: further parts of the split to evaluate, all in the same pass. Where a slice does not
+            choose poses, the final ones take part.
 
     Returns:
         Metrics equal to the official evaluator's. Where that prints -1 the value is None and the
@@ -103,73 +131,95 @@ def evaluate(
             f"poses have {poses.keypoints.shape[1]} keypoints, persons {truth.keypoints.shape[1]}, "
             f"expected {len(sigmas)}"
         )
-    rows = rank_poses(poses.scores, poses.image_index)
-    image, points, scores = poses.image_index[rows], poses.keypoints[rows], poses.scores[rows]
-    pairs = oks_pairs(points, image, truth, truth.areas, sigmas)
-    lower, upper = np.array(list(AREA_RANGES.values())).T
-    areas = truth.areas[:, None]
-    ignored = truth.is_ignored[:, None] | (areas < lower) | (areas > upper)
-    matches = match_greedy(pairs, image, ignored, truth.is_crowd, OKS_THRESHOLDS)
+    whole = Slice(final)
+    parts = [
+        whole,
+        *(part._replace(poses=final) if part.poses is None else part for part in slices),
+    ]
+    matched = match_slices(truth, poses, pose_areas(poses), sigmas, parts)
+    level = None
+    if level_limits is not None and truth.crowd_index is not None:
+        level = np.digitize(truth.crowd_index, level_limits)
+    results = []
+    for number, part in enumerate(parts):
+        curves = slice_curves(matched, truth, number)
+        n_images = len(truth.image_ids) if part.images is None else int(part.images.sum())
+        n_poses = _count_poses(poses, part)
+        values = _coco_values(curves, n_poses)
+        if level_limits is not None and part.images is None and part.persons is None:
+            values |= _level_values(matched, truth, number, level)
+        if number == 0:
+            whole_curves = curves
+        results.append(SliceValues(values, n_images, int(curves.n_persons[_ALL]), n_poses))
+    return _whole(truth, poses, sigmas, matched, whole_curves, results)
 
-    pose_area = pose_areas(poses)[rows]
-    order = np.argsort(-scores, kind="stable")
-    true_positive, false_positive = _outcomes(
-        matches, ignored, (pose_area < lower[:, None]) | (pose_area > upper[:, None]), order
-    )
-    n_persons = (~ignored).sum(0)
-    curves = precision_recall(true_positive, false_positive, scores[order], n_persons)
-    values = _coco_values(curves, len(poses))
-    if level_limits is not None:
-        values |= _level_values(
-            truth,
-            level_limits,
-            true_positive[_ALL],
-            false_positive[_ALL],
-            scores[order],
-            image[order],
-        )
 
-    found = matches.columns[:, _ALL, _AT_50] & ~ignored[matches.person, _ALL]
-    keypoints = keypoint_accuracy(points, matches.pose[found], matches.person[found], truth, sigmas)
-    values |= _keypoint_values(keypoints)
-    n_true = int(found.sum())
+def _count_poses(poses: Poses, part: Slice) -> int:
+    if part.poses is None and part.images is None:
+        return len(poses)
+    masks = [] if part.poses is None else [part.poses]
+    if part.images is not None:
+        masks.append(part.images[poses.image_index])
+    return int(np.count_nonzero(np.logical_and.reduce(masks)))
+
+
+def _whole(
+    truth: GroundTruth,
+    poses: Poses,
+    sigmas: Array,
+    matched: Matched,
+    curves: Curves,
+    results: list[SliceValues],
+) -> Evaluation:
+    """Return the evaluation of the whole split, the first slice, with all that goes with it."""
+    whole = results[0]
+    selection, variant = matched.choice[0]
+    at_place = np.flatnonzero(matched.counted[selection])
+    counted = np.sort(matched.order[at_place])
+    rows = matched.rows[counted]
+    at_50 = matched.matches.columns[_ALL, variant, _AT_50]
+    found = at_50 & ~matched.ignored[_ALL, variant, matched.matches.person]
+    person, pose = matched.matches.person[found], matched.matches.pose[found]
+    keypoints = keypoint_accuracy(poses.keypoints, matched.rows[pose], person, truth, sigmas)
+    n_true, n_matched = int(found.sum()), int(at_50.sum())
+    # Every pose has an area in the range of all areas, unless it is beyond any image.
+    n_inside = int(np.count_nonzero(matched.inside[_ALL, at_place]))
+    n_outside_matched = int(np.count_nonzero(~matched.inside[_ALL, matched.place[at_50]]))
     counts = {
-        "images": len(truth.image_ids),
-        "images_without_poses": len(truth.image_ids) - len(np.unique(image)),
+        "images": whole.n_images,
+        "images_without_poses": whole.n_images - len(np.unique(matched.image[counted])),
         "persons": len(truth.person_ids),
-        "persons_evaluated": int(n_persons[_ALL]),
+        "persons_evaluated": whole.n_persons,
         "persons_crowd": int(truth.is_crowd.sum()),
-        "poses": len(poses),
+        "poses": whole.n_poses,
         "poses_counted": len(rows),
         "true_positives_at_50": n_true,
-        "false_positives_at_50": int(false_positive[_ALL, _AT_50].sum()),
-        "missed_at_50": int(n_persons[_ALL]) - n_true,
+        "false_positives_at_50": n_inside - (n_matched - n_outside_matched),
+        "missed_at_50": whole.n_persons - n_true,
     }
-    return Evaluation(values, keypoints, counts, rows, pairs, matches, curves)
-
-
-def _outcomes(
-    matches: Matches, ignored: Array, outside: Array, order: Array
-) -> tuple[Array, Array]:
-    """Return which poses, in the given order, are true and false positives: two (V, T, D) bool.
-
-    A pose matched with an ignored person is neither, nor is an unmatched one whose own area is
-    outside the variant's range (`outside`, (V, D)).
-    """
-    n_variants, n_thresholds = matches.columns.shape[1:]
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    matched_place = place[matches.pose]
-    true_positive = np.zeros((n_variants, n_thresholds, len(order)), bool)
-    false_positive = np.empty_like(true_positive)
-    false_positive[:] = ~outside[:, None, order]
-    for v in range(n_variants):
-        person_ignored = ignored[matches.person, v]
-        for t in range(n_thresholds):
-            matched = matches.columns[:, v, t]
-            false_positive[v, t, matched_place[matched]] = False
-            true_positive[v, t, matched_place[matched & ~person_ignored]] = True
-    return true_positive, false_positive
+    person_oks = np.zeros(len(truth.person_ids))
+    pairs = matched.pairs
+    is_counted, is_match = (np.zeros(len(matched.rows), bool) for _ in range(2))
+    is_counted[counted], is_match[pose] = True, True
+    here = is_counted[pairs.pose]
+    np.maximum.at(person_oks, pairs.person[here], pairs.oks[here])
+    scores = matched.scores
+    return Evaluation(
+        whole.values | _keypoint_values(keypoints),
+        keypoints,
+        counts,
+        rows,
+        is_match[counted],
+        ~matched.ignored[_ALL, variant],
+        person_oks,
+        curves,
+        level_scores(
+            curves,
+            scores[matched.matches.pose],
+            float(scores[counted].max(initial=-np.inf)) if len(counted) else 0.0,
+        ),
+        tuple(results[1:]),
+    )
 
 
 def _coco_values(curves: Curves, n_poses: int) -> dict[str, Value]:
@@ -196,37 +246,26 @@ def _coco_values(curves: Curves, n_poses: int) -> dict[str, Value]:
 
 
 def _level_values(
-    truth: GroundTruth,
-    limits: tuple[float, float],
-    true_positive: Array,
-    false_positive: Array,
-    scores: Array,
-    image: Array,
+    matched: Matched, truth: GroundTruth, number: int, level: Array | None
 ) -> dict[str, Value]:
-    """Return AP on the images of each crowding level; poses and images by descending score."""
-    if truth.crowd_index is None:
+    """Return AP on the images of each crowding level; `level` is one number per image."""
+    if level is None:
         return dict.fromkeys(LEVEL_METRICS, Value(None, 0, "the annotations have no crowdIndex"))
-    level = np.digitize(truth.crowd_index, limits)
+    selection, _ = matched.choice[number]
+    counts = matched.counted[selection]
     values = {}
     for i, name in enumerate(LEVEL_METRICS):
-        persons = ~truth.is_ignored & (level[truth.image_index] == i)
-        # Persons outside the widest area range are never evaluated.
-        lower, upper = AREA_RANGES["all"]
-        persons &= (truth.areas >= lower) & (truth.areas <= upper)
-        n = int(persons.sum())
+        images = level == i
+        curves = slice_curves(matched, truth, number, images, n_ranges=1)
+        n = int(curves.n_persons[_ALL])
         if n == 0:
-            n_images = int((level == i).sum())
-            reason = "no evaluated person in its images" if n_images else "no image of this level"
+            reason = (
+                "no evaluated person in its images" if images.any() else "no image of this level"
+            )
             values[name] = Value(None, 0, reason)
             continue
-        here = level[image] == i
-        curves = precision_recall(
-            true_positive[None][..., here],
-            false_positive[None][..., here],
-            scores[here],
-            np.array([n]),
-        )
-        note = None if here.any() else "no predictions in its images"
+        has_poses = (counts & images[matched.image[matched.order]]).any()
+        note = None if has_poses else "no predictions in its images"
         values[name] = Value(float(np.mean(curves.precision)), n, note)
     return values
 

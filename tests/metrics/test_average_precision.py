@@ -13,6 +13,7 @@ from crowdbench.metrics.average_precision import (
     OKS_THRESHOLDS,
     RECALL_LEVELS,
     Curves,
+    level_scores,
     precision_recall,
 )
 from tests.metrics.problems import SETS, load_set
@@ -20,23 +21,25 @@ from tests.metrics.problems import SETS, load_set
 EPS = np.spacing(1.0)
 
 
-def curves_of(outcomes: str, n_persons: int, scores: list[float] | None = None) -> Curves:
+def curves_of(outcomes: str, n_persons: int) -> Curves:
     """Return the curves of one variant and threshold.
 
     Args:
         outcomes: a letter per pose by descending score: true or false positive or ignored.
         n_persons: evaluated persons.
-        scores: of the poses; 1, 1/2, 1/3 ... unless given.
     """
     letters = np.array(list(outcomes), "U1")
-    if scores is None:
-        scores = (1 / np.arange(1, len(letters) + 1)).tolist()
     return precision_recall(
         (letters == "t")[None, None],
-        (letters == "f")[None, None],
-        np.array(scores, float),
+        np.cumsum(letters == "f")[None, None],
         np.array([n_persons]),
     )
+
+
+def scores_of(curves: Curves, scores: list[float]) -> list[float]:
+    """Return the scores at the recall levels, from those of the poses by descending score."""
+    found = level_scores(curves, np.array(scores, float), max(scores, default=0.0))
+    return list(found[0, 0].tolist())
 
 
 def test_thresholds_and_levels_are_the_floats_of_the_reference() -> None:
@@ -49,14 +52,14 @@ def test_thresholds_and_levels_are_the_floats_of_the_reference() -> None:
 
 def test_a_curve_worked_out_by_hand() -> None:
     # Precision 1, 1/2, 2/3, 2/4, 3/5 at recall 1/4, 1/4, 2/4, 2/4, 3/4; the ignored one is flat.
-    curves = curves_of("tfitft", 4, [9, 8, 7, 6, 5, 4])
+    curves = curves_of("tfitft", 4)
     expected = np.zeros(101)
     expected[:26] = 1
     expected[26:51] = 2 / 3
     expected[51:76] = 3 / 5
     np.testing.assert_allclose(curves.precision[0, 0], expected, rtol=0, atol=1e-15)
-    level_scores = np.repeat([9.0, 6.0, 4.0, 0.0], [26, 25, 25, 25])
-    assert curves.scores[0, 0].tolist() == level_scores.tolist()
+    by_level = np.repeat([9.0, 6.0, 4.0, 0.0], [26, 25, 25, 25])
+    assert scores_of(curves, [9, 8, 7, 6, 5, 4]) == by_level.tolist()
     assert curves.recall.tolist() == [[0.75]]
     assert curves.n_persons.tolist() == [4]
 
@@ -84,30 +87,35 @@ def test_a_recall_of_seven_tenths_reaches_the_level_of_that_float_only() -> None
 def test_without_evaluated_persons_everything_is_nan() -> None:
     curves = curves_of("fi", 0)
     assert np.isnan(curves.precision).all()
-    assert np.isnan(curves.scores).all()
+    assert np.isnan(scores_of(curves, [0.75, 0.5])).all()
     assert np.isnan(curves.recall).all()
 
 
 def test_without_poses_everything_is_zero() -> None:
     curves = curves_of("", 3)
     assert not curves.precision.any()
-    assert not curves.scores.any()
+    assert not any(scores_of(curves, []))
     assert not curves.recall.any()
 
 
 def test_the_first_pose_reaches_recall_zero_though_nothing_is_found() -> None:
-    curves = curves_of("ff", 3, [0.75, 0.5])
+    curves = curves_of("ff", 3)
     assert not curves.precision.any()
-    assert curves.scores[0, 0].tolist() == [0.75] + [0] * 100
+    assert scores_of(curves, [0.75, 0.5]) == [0.75] + [0] * 100
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_curves_equal_the_reference(shared: Path, name: str) -> None:
-    curves = load_set(shared, name).evaluate().curves
+    result = load_set(shared, name).evaluate()
+    curves = result.curves
     reference = np.load(shared / "reference" / "oks" / f"{name}_curves.npz")
     # Ours are (areas, thresholds, levels) and NaN where the reference has -1.
-    for field, axes in (("precision", (1, 2, 0)), ("scores", (1, 2, 0)), ("recall", (1, 0))):
-        ours = np.nan_to_num(getattr(curves, field).transpose(axes), nan=-1)
+    for field, found, axes in (
+        ("precision", curves.precision, (1, 2, 0)),
+        ("scores", result.level_scores, (1, 2, 0)),
+        ("recall", curves.recall, (1, 0)),
+    ):
+        ours = np.nan_to_num(found.transpose(axes), nan=-1)
         assert ours.shape == reference[field].shape
         np.testing.assert_allclose(ours, reference[field], rtol=0, atol=1e-12, err_msg=field)
     assert (reference["precision"] > 0).any()
@@ -142,10 +150,10 @@ def persons_for(outcomes: str, missed: int) -> int:
 def test_a_curve_equals_the_one_made_pose_by_pose(outcomes: str, missed: int) -> None:
     n_persons = persons_for(outcomes, missed)
     scores = [float(100 - i) for i in range(len(outcomes))]
-    curves = curves_of(outcomes, n_persons, scores)
+    curves = curves_of(outcomes, n_persons)
     ours = (
         curves.precision[0, 0].tolist(),
-        curves.scores[0, 0].tolist(),
+        scores_of(curves, scores),
         curves.recall[0].tolist(),
     )
     assert ours == plain_curve(outcomes, n_persons, scores)
@@ -187,14 +195,13 @@ def test_variants_and_thresholds_do_not_touch_each_other(columns: list[tuple[str
     tables = np.array([list(letters.ljust(length, "i")) for letters, _ in columns], "U1")
     tables = tables.reshape(len(columns), length)
     n_persons = np.array([persons_for(letters, n) if n else 0 for letters, n in columns])
-    scores = np.linspace(1, 0, length)
     # Two thresholds: the letters as they are, and what was found made false.
     true = np.stack([tables == "t", np.zeros_like(tables, bool)], 1)
-    false = np.stack([tables == "f", tables == "t"], 1)
-    together = precision_recall(true, false, scores, n_persons)
+    false = np.cumsum(np.stack([tables == "f", tables == "t"], 1), 2)
+    together = precision_recall(true, false, n_persons)
     for v in range(len(columns)):
         for t in range(2):
             cut = np.s_[v : v + 1], np.s_[t : t + 1]
-            alone = precision_recall(true[cut], false[cut], scores, n_persons[v : v + 1])
+            alone = precision_recall(true[cut], false[cut], n_persons[v : v + 1])
             for ours, whole in zip(alone, together, strict=True):
                 np.testing.assert_array_equal(ours, whole[cut[: whole.ndim]])

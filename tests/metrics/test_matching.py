@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crowdbench.metrics.average_precision import OKS_THRESHOLDS
-from crowdbench.metrics.evaluation import AREA_RANGES
+from crowdbench.metrics.evaluation import pose_areas
 from crowdbench.metrics.matching import match_greedy, rank_poses
 from crowdbench.metrics.oks import Pairs
+from crowdbench.metrics.slices import AREA_RANGES, Slice, match_slices
 from tests.metrics.problems import SETS, load_set
 
 
@@ -38,14 +39,13 @@ def one_image(
     pose, person = np.indices(table.shape).reshape(2, -1)
     found = match_greedy(
         Pairs(pose, person, table.ravel()),
-        np.zeros(n_poses, np.int64),
         is_ignored[:, None],
         is_crowd,
         np.array(thresholds),
     )
     taken: list[list[int | None]] = [[None] * n_poses for _ in thresholds]
-    for d, g, columns in zip(*found, strict=True):
-        for t in np.flatnonzero(columns[0]):
+    for n, (d, g) in enumerate(zip(found.pose, found.person, strict=True)):
+        for t in np.flatnonzero(found.columns[0, :, n]):
             assert taken[t][d] is None
             taken[t][d] = int(g)
     return taken
@@ -108,12 +108,11 @@ def test_nothing_matches_without_pairs() -> None:
     empty = np.empty(0, np.int64)
     found = match_greedy(
         Pairs(empty, empty, np.empty(0)),
-        np.zeros(2, np.int64),
         np.zeros((3, 2), bool),
         np.zeros(3, bool),
         OKS_THRESHOLDS,
     )
-    assert found.columns.shape == (0, 2, 10)
+    assert found.columns.shape == (2, 10, 0)
     assert len(found.pose) == len(found.person) == 0
 
 
@@ -132,13 +131,16 @@ def test_only_the_twenty_best_poses_of_an_image_count() -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_matches_equal_the_reference(shared: Path, name: str) -> None:
     problem = load_set(shared, name)
-    result = problem.evaluate()
-    truth, matches, n = problem.truth, result.matches, len(result.rows)
+    truth, poses = problem.truth, problem.poses
+    sigmas = problem.split.skeleton.sigma_array
+    result = match_slices(truth, poses, pose_areas(poses), sigmas, [Slice()])
+    matches, n = result.matches, len(result.rows)
     person_id, ignored = np.zeros((n, 10), np.int64), np.zeros((n, 10), np.int64)
     assert next(iter(AREA_RANGES)) == "all"
-    for d, g, columns in zip(*matches, strict=True):
-        person_id[d, columns[0]] = truth.person_ids[g]
-        ignored[d, columns[0]] = truth.is_ignored[g]
+    for i, (d, g) in enumerate(zip(matches.pose, matches.person, strict=True)):
+        columns = matches.columns[0, 0, :, i]
+        person_id[d, columns] = truth.person_ids[g]
+        ignored[d, columns] = truth.is_ignored[g]
     reference = np.load(shared / "reference" / "oks" / f"{name}_matches.npz")
     image = problem.poses.image_index[result.rows]
     assert truth.image_ids[image].tolist() == reference["image_id"].tolist()
@@ -153,6 +155,7 @@ class Matching(NamedTuple):
     """A random matching problem over several images."""
 
     tables: list[np.ndarray]  # per image: (poses, persons) OKS, poses by rank
+    counted: np.ndarray  # (D, V)
     ignored: np.ndarray  # (P, V)
     is_crowd: np.ndarray  # (P,)
     thresholds: np.ndarray  # (T,)
@@ -181,11 +184,19 @@ def matchings(draw: st.DrawFn) -> Matching:
     is_crowd = np.array(kinds, bool)
     ignored = np.array([[n >> v & 1 for v in range(n_variants)] for n in numbers], bool)
     ignored = ignored.reshape(n_persons, n_variants) | is_crowd[:, None]
-    return Matching(tables, ignored, is_crowd, thresholds)
+    n_poses = sum(table.shape[0] for table in tables)
+    numbers = draw(st.lists(bits, min_size=n_poses, max_size=n_poses))
+    counted = np.array([[n >> v & 1 for v in range(n_variants)] for n in numbers], bool)
+    counted = counted.reshape(n_poses, n_variants) | draw(st.booleans())
+    return Matching(tables, counted, ignored, is_crowd, thresholds)
 
 
 def plain_matches(
-    table: np.ndarray, ignored: np.ndarray, is_crowd: np.ndarray, threshold: float
+    table: np.ndarray,
+    ignored: np.ndarray,
+    is_crowd: np.ndarray,
+    threshold: float,
+    counted: np.ndarray,
 ) -> set[tuple[int, int]]:
     """Return the (pose, person) matches of one image, variant and threshold, step by step."""
     persons = [g for g in range(len(ignored)) if not ignored[g]]
@@ -193,6 +204,8 @@ def plain_matches(
     taken: set[int] = set()
     matches = set()
     for pose, row in enumerate(table):
+        if not counted[pose]:
+            continue
         best, candidate = min(threshold, 1 - 1e-10), None
         for g in persons:
             if g in taken and not is_crowd[g]:
@@ -211,23 +224,27 @@ def plain_matches(
 @settings(max_examples=150)
 @given(matchings())
 def test_matching_equals_a_plain_loop_per_image_variant_and_threshold(problem: Matching) -> None:
-    columns: dict[str, list[Any]] = {"pose": [], "person": [], "oks": [], "image": []}
+    columns: dict[str, list[Any]] = {"pose": [], "person": [], "oks": []}
     first_pose = first_person = 0
     expected = set()
-    for i, table in enumerate(problem.tables):
+    for table in problem.tables:
         n_poses, n_persons = table.shape
         pose, person = np.indices(table.shape).reshape(2, -1)
         columns["pose"] += (pose + first_pose).tolist()
         columns["person"] += (person + first_person).tolist()
         columns["oks"] += table.ravel().tolist()
-        columns["image"] += [i] * n_poses
         here = slice(first_person, first_person + n_persons)
+        poses = slice(first_pose, first_pose + n_poses)
         for v in range(problem.ignored.shape[1]):
             for t, threshold in enumerate(problem.thresholds):
                 expected |= {
                     (d + first_pose, g + first_person, v, t)
                     for d, g in plain_matches(
-                        table, problem.ignored[here, v], problem.is_crowd[here], threshold
+                        table,
+                        problem.ignored[here, v],
+                        problem.is_crowd[here],
+                        threshold,
+                        problem.counted[poses, v],
                     )
                 }
         first_pose += n_poses
@@ -238,14 +255,14 @@ def test_matching_equals_a_plain_loop_per_image_variant_and_threshold(problem: M
             np.array(columns["person"], np.int64),
             np.array(columns["oks"], float),
         ),
-        np.array(columns["image"], np.int64),
         problem.ignored,
         problem.is_crowd,
         problem.thresholds,
+        problem.counted,
     )
-    n, v, t = np.nonzero(found.columns)
+    v, t, n = np.nonzero(found.columns)
     rows = (found.pose[n], found.person[n], v, t)
     ours = set(zip(*(row.tolist() for row in rows), strict=True))
     assert not ours - expected
     assert not expected - ours
-    assert found.columns.any((1, 2)).all()
+    assert found.columns.any((0, 1)).all()

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crowdbench.metrics.evaluation import evaluate
+from crowdbench.metrics.evaluation import evaluate, pose_areas
 from crowdbench.metrics.per_keypoint import keypoint_accuracy
+from crowdbench.metrics.slices import Slice, match_slices
 from crowdbench.structures import GroundTruth, Poses
 from tests.metrics.problems import SETS, load_set
 
@@ -104,17 +105,18 @@ def test_similarities_of_a_matched_person_average_to_the_reference_s_oks(
 ) -> None:
     problem = load_set(shared, name)
     truth, sigmas = problem.truth, problem.split.skeleton.sigma_array
-    result = problem.evaluate()
-    at_50 = result.matches.columns[:, 0, 0] & ~truth.is_ignored[result.matches.person]
+    result, poses = problem.evaluate(), problem.poses
+    found = match_slices(truth, poses, pose_areas(poses), sigmas, [Slice()])
+    at_50 = found.matches.columns[0, 0, 0] & ~truth.is_ignored[found.matches.person]
     pairs = dict(
         zip(
-            zip(result.pairs.pose.tolist(), result.pairs.person.tolist(), strict=True),
-            result.pairs.oks.tolist(),
+            zip(found.pairs.pose.tolist(), found.pairs.person.tolist(), strict=True),
+            found.pairs.oks.tolist(),
             strict=True,
         )
     )
     points = problem.poses.keypoints[result.rows]
-    matched = list(zip(result.matches.pose[at_50], result.matches.person[at_50], strict=True))
+    matched = list(zip(found.matches.pose[at_50], found.matches.person[at_50], strict=True))
     assert matched
     total = np.zeros(len(sigmas))
     for pose, person in matched:
