@@ -122,6 +122,7 @@ class Poses:
         instance: (D,) int64, MIPNet's lambda; else 0.
         boxes: (D, 4) float64 xywh of the box each pose came from, or None when there is none.
         box_scores: (D,) float64 confidence of that box, or None.
+        areas: (D,) float64 px² that stand for the poses' sizes in merging, or None.
     """
 
     image_index: Array
@@ -132,6 +133,7 @@ class Poses:
     instance: Array
     boxes: Array | None = None
     box_scores: Array | None = None
+    areas: Array | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -147,4 +149,5 @@ class Poses:
             self.instance[rows],
             None if self.boxes is None else self.boxes[rows],
             None if self.box_scores is None else self.box_scores[rows],
+            None if self.areas is None else self.areas[rows],
         )

@@ -1,0 +1,93 @@
+"""Detector confidence: how a method holds up as its person detector grows stricter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crowdbench.conditions.condition import Condition, Cut, Row, Subject, UnavailableError, Values
+from crowdbench.structures import Array, Poses
+
+# The doubles nearest to 0, 0.1 ... 0.9.
+USUAL = tuple(k / 10 for k in range(10))
+
+
+def _cut(subject: Subject, thresholds: Values) -> Cut:
+    """Keep the candidates whose box score is at least t, for every t.
+
+    Source: MIPNet, Figure 5, where boxes below t are not given to the network; which is the same
+    when every candidate depends on its own box alone.
+    """
+    poses = subject.candidates
+    if not subject.boxes_independent:
+        raise UnavailableError(
+            "the poses of this predictor depend on all boxes of an image, so each threshold needs "
+            "a prediction of its own"
+        )
+    scores, notes = poses.box_scores, []
+    if scores is None:
+        scores, is_first = poses.scores, None
+        rule = "poses whose own score is at least t take part"
+        notes.append(
+            "the poses come without box scores, so detector-confidence keeps poses by their own "
+            "score"
+        )
+        outside = int(((scores < 0) | (scores > 1)).sum())
+        if outside:
+            notes.append(
+                f"{outside:,} pose scores are outside 0 to 1, so the thresholds of "
+                "detector-confidence mean something else than for other methods"
+            )
+    else:
+        is_first = _first_of_box(poses)
+        rule = "candidates whose box score is at least t take part, merged anew for every t"
+        if len(scores) and (scores == scores[0]).all():
+            notes.append(
+                f"all boxes have the score {scores[0]:g}, so detector-confidence says nothing"
+            )
+    rows = []
+    for t in thresholds:
+        assert t is not None
+        kept = scores >= t
+        n_boxes = None if is_first is None else int((kept & is_first).sum())
+        rows.append(Row(f">= {t:g}", threshold=t, poses=kept, n_boxes=n_boxes))
+    return Cut(tuple(rows), rule, tuple(notes))
+
+
+def _first_of_box(poses: Poses) -> Array:
+    """Return which candidate is the first one of its box, (D,) bool.
+
+    Candidates know their box by its row, or else (poses from a file) by its place and score.
+    """
+    assert poses.box_scores is not None
+    if len(poses) and (poses.box_index >= 0).all():
+        keys = [poses.box_index]
+    elif poses.boxes is not None:
+        keys = [poses.image_index, poses.box_scores, *poses.boxes.T]
+    else:
+        return np.ones(len(poses), bool)
+    # Equal boxes have equal mixes, so a candidate whose mix is unique needs no closer look.
+    mix = np.zeros(len(poses), np.uint64)
+    for key in keys:
+        bits = (key + 0.0).astype(np.float64).view(np.uint64)
+        mix = (mix ^ bits) * np.uint64(0x9E3779B97F4A7C15)
+        mix ^= mix >> np.uint64(29)
+    order = np.argsort(mix, kind="stable")
+    same = np.zeros(len(poses), bool)
+    same[1:] = mix[order][1:] == mix[order][:-1]
+    for key in keys:
+        same[1:] &= key[order][1:] == key[order][:-1]
+    first = np.empty(len(poses), bool)
+    first[order] = ~same
+    return first
+
+
+DETECTOR_CONFIDENCE = Condition(
+    name="detector-confidence",
+    title="Detector confidence",
+    axis="least score of a box",
+    kind="threshold",
+    selects="poses",
+    harder="up",
+    usual=lambda _: USUAL,
+    cut=_cut,
+)

@@ -1,0 +1,96 @@
+"""Figures that sum up how the numbers of a condition fall from its easiest row to its hardest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from crowdbench.conditions.condition import Condition, Row
+
+
+class Figure(NamedTuple):
+    """A figure, or the reason why there is none.
+
+    Attributes:
+        value: the figure; of AP as a fraction, or AP per unit of the condition.
+        n: rows it rests on.
+        higher_is_better: its direction.
+        reason: why the value is None.
+    """
+
+    value: float | None
+    n: int
+    higher_is_better: bool
+    reason: str | None = None
+
+
+def robustness(
+    condition: Condition, rows: Sequence[Row], values: Sequence[float | None], n: Sequence[int]
+) -> dict[str, Figure]:
+    """Return the figures of one condition, from the AP of its rows.
+
+    Args:
+        condition: what the rows are of.
+        rows: in the order of their values.
+        values: the AP of each row; None where no person is evaluated.
+        n: evaluated persons of each row.
+
+    Returns:
+        ``AP_drop``: AP of the easiest row less AP of the hardest, of those that have one.
+        ``AP_relative_drop``: the same as a share of the easiest row's AP.
+        ``AP_area`` (thresholds): area under AP over the thresholds by the trapezoid rule, divided
+        by their range, so the mean AP over the range.
+        ``AP_slope`` (bins): slope of the straight line through AP over the bins' middles, fitted by
+        least squares with the numbers of persons as weights; bins without an upper end are left
+        out. AP per unit of the condition's axis.
+
+    Source: MIPNet's Figure 5 reads the drop from the loosest to the strictest detector; the other
+    figures are ours.
+    """
+    known = [i for i, value in enumerate(values) if value is not None]
+    figures = dict.fromkeys(
+        ("AP_drop", "AP_relative_drop"),
+        Figure(None, len(known), False, "fewer than two rows have an AP"),
+    )
+    if len(known) >= 2:
+        ends = (known[0], known[-1]) if condition.harder == "up" else (known[-1], known[0])
+        easy, hard = (float(values[i] or 0) for i in ends)
+        figures["AP_drop"] = Figure(easy - hard, len(known), False)
+        figures["AP_relative_drop"] = (
+            Figure((easy - hard) / easy, len(known), False)
+            if easy
+            else Figure(None, len(known), False, "the AP of the easiest row is 0")
+        )
+    if condition.kind == "threshold":
+        figures["AP_area"] = _area(rows, values, known)
+    if condition.kind == "bins":
+        figures["AP_slope"] = _slope(condition, rows, values, n)
+    return figures
+
+
+def _area(rows: Sequence[Row], values: Sequence[float | None], known: Sequence[int]) -> Figure:
+    if len(known) < 2:
+        return Figure(None, len(known), True, "fewer than two rows have an AP")
+    x = np.array([rows[i].threshold for i in known], float)
+    y = np.array([values[i] for i in known], float)
+    return Figure(float(np.trapezoid(y, x) / (x[-1] - x[0])), len(known), True)
+
+
+def _slope(
+    condition: Condition, rows: Sequence[Row], values: Sequence[float | None], n: Sequence[int]
+) -> Figure:
+    higher_is_better = condition.harder == "up"  # a fall towards the hard end is a negative slope
+    points = [
+        ((row.bounds[0] + row.bounds[1]) / 2, value, weight)
+        for row, value, weight in zip(rows, values, n, strict=True)
+        if value is not None and row.bounds is not None and row.bounds[1] is not None
+    ]
+    if len(points) < 2:
+        reason = "fewer than two bins with an upper end have an AP"
+        return Figure(None, len(points), higher_is_better, reason)
+    x, y, weights = np.array(points, float).T
+    x -= np.average(x, weights=weights)
+    slope = (weights * x * y).sum() / (weights * x * x).sum()
+    return Figure(float(slope), len(points), higher_is_better)

@@ -1,0 +1,37 @@
+"""Visibility: how a method holds up as less of a person can be seen."""
+
+from __future__ import annotations
+
+from crowdbench.conditions.condition import Condition, Cut, Subject, Values, bin_rows, bounds_of
+from crowdbench.skeletons import Skeleton
+
+
+def _usual(skeleton: Skeleton) -> Values:
+    return (*(low for low in (1.0, 6.0, 11.0, 16.0) if low <= len(skeleton)), None)
+
+
+def _cut(subject: Subject, edges: Values) -> Cut:
+    n_labelled = (subject.truth.keypoints[..., 2] > 0).sum(1).astype(float)
+    return Cut(
+        bin_rows(n_labelled, edges, "persons", [_label(*bounds) for bounds in bounds_of(edges)]),
+        "number of labelled keypoints of the person",
+    )
+
+
+def _label(low: float, high: float | None) -> str:
+    """Return the whole numbers in a bin, e.g. ``1 - 5`` for 1 to below 6."""
+    if high is None:
+        return f"{low:g} and more"
+    return f"{low:g} - {high - 1:g}" if low < high - 1 else f"{low:g}"
+
+
+VISIBILITY = Condition(
+    name="visibility",
+    title="Labelled keypoints",
+    axis="labelled keypoints of the person",
+    kind="bins",
+    selects="persons",
+    harder="down",
+    usual=_usual,
+    cut=_cut,
+)

@@ -1,0 +1,94 @@
+"""Merging: candidates become final poses by dropping those that repeat a better one."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from crowdbench.errors import InputError
+from crowdbench.metrics.matching import rank_poses
+from crowdbench.metrics.oks import pair_rows
+from crowdbench.structures import Array, Poses
+
+_EPS = np.spacing(1.0)
+# Pairs per block, so that every temporary array stays small.
+_BLOCK = 4096
+
+
+class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How candidates become final poses, as data.
+
+    Attributes:
+        rule: ``none``: they are final as they are; ``oks-nms``: a candidate is dropped when a
+            better one of its image that stays is too similar.
+        oks: the similarity above which it is dropped.
+    """
+
+    rule: Literal["none", "oks-nms"] = "none"
+    oks: float = 0.9
+
+    def __str__(self) -> str:
+        return "none" if self.rule == "none" else f"{self.rule}({self.oks:g})"
+
+
+def merge(poses: Poses, taking_part: Array, merging: Merging, sigmas: Array) -> Array:
+    """Return which candidates stay, for many choices of candidates at once.
+
+    Args:
+        poses: D candidates; for ``oks-nms`` with their `areas`.
+        taking_part: (D, V) bool, the candidates of each choice.
+        merging: the rule.
+        sigmas: (K,) constants of OKS.
+
+    Returns:
+        (D, V) bool.
+
+    Raises:
+        InputError: if ``oks-nms`` is asked for and the candidates have no areas.
+
+    Source: ``oks_nms`` of SimpleBaseline and HRNet: by falling score, OKS over all keypoints
+    whatever their confidence, with the mean of the two areas; what is at most `oks` stays.
+    Deviation: of equal scores the earlier candidate wins, while there the order of equal scores is
+    arbitrary.
+    """
+    if merging.rule == "none":
+        return taking_part
+    if poses.areas is None:
+        raise InputError("oks-nms needs the areas of the candidates, which this predictor left out")
+    order = rank_poses(poses.scores, poses.image_index, None)
+    better, worse = _similar_pairs(poses.take(order), merging.oks, sigmas)
+    stays = taking_part[order]
+    # A turn for each rank of the better candidate in its image: all images at once, and nothing
+    # within a turn depends on another pair of the same turn.
+    image = poses.image_index[order]
+    rank = better - np.searchsorted(image, image[better])
+    by_turn = np.argsort(rank, kind="stable")
+    bounds = np.searchsorted(rank[by_turn], np.arange(int(rank.max(initial=-1)) + 2))
+    for start, stop in itertools.pairwise(bounds.tolist()):
+        pairs = by_turn[start:stop]
+        stays[worse[pairs]] &= ~stays[better[pairs]]
+    kept = np.empty_like(stays)
+    kept[order] = stays
+    return kept
+
+
+def _similar_pairs(poses: Poses, limit: float, sigmas: Array) -> tuple[Array, Array]:
+    """Return the rows of all pairs of an image whose OKS is above the limit, the better first."""
+    assert poses.areas is not None
+    image = poses.image_index
+    n_images = int(image[-1]) + 1 if len(image) else 0
+    first, second = pair_rows(image, image, n_images)
+    keep = first < second
+    first, second = first[keep], second[keep]
+    similar = np.zeros(len(first), bool)
+    variances = (sigmas * 2) ** 2
+    for start in range(0, len(first), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        a, b = first[rows], second[rows]
+        squared = ((poses.keypoints[a] - poses.keypoints[b]) ** 2).sum(-1) / variances
+        squared /= ((poses.areas[a] + poses.areas[b]) / 2 + _EPS)[:, None] * 2
+        similar[rows] = np.exp(-squared).mean(1) > limit
+    return first[similar], second[similar]

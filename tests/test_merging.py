@@ -1,0 +1,151 @@
+"""Merging: by hand, against the reference's kept poses, against a plain loop, and per threshold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crowdbench.errors import InputError
+from crowdbench.merging import Merging, merge
+from crowdbench.skeletons import COCO_17
+from crowdbench.structures import Poses
+from tests.conditions.arrays import poses_of
+
+NMS = Merging("oks-nms", 0.9)
+SIGMAS = COCO_17.sigma_array
+
+
+def everything(poses: Poses) -> np.ndarray:
+    return np.ones((len(poses), 1), bool)
+
+
+def kept(poses: Poses, merging: Merging = NMS) -> list[int]:
+    return np.flatnonzero(merge(poses, everything(poses), merging, SIGMAS)[:, 0]).tolist()
+
+
+def shifted(*steps: float) -> np.ndarray:
+    """Return poses that are all the same but for a step to the right."""
+    points = np.random.default_rng(0).uniform(0, 100, (17, 2))
+    return np.array([points + np.array([step, 0]) for step in steps])
+
+
+def test_a_candidate_too_similar_to_a_better_one_is_dropped() -> None:
+    poses = poses_of(shifted(0, 1, 500), [0.5, 0.9, 0.1], areas=[1e4] * 3)
+    assert kept(poses) == [1, 2]
+    assert kept(poses, Merging()) == [0, 1, 2]
+
+
+def test_only_candidates_that_stay_drop_others() -> None:
+    # The middle one is dropped by the first, so the last one, similar to it alone, stays.
+    points = shifted(0, 3, 6)
+    area = 1e3
+    assert kept(poses_of(points, [0.9, 0.8, 0.7], areas=[area] * 3), Merging("oks-nms", 0.5)) == [
+        0, 2,
+    ]  # fmt: skip
+    assert kept(poses_of(points, [0.8, 0.9, 0.7], areas=[area] * 3), Merging("oks-nms", 0.5)) == [1]
+
+
+def test_poses_of_other_images_do_not_matter_and_ties_go_to_the_earlier() -> None:
+    poses = poses_of(shifted(0, 0, 0), [0.5, 0.5, 0.9], images=[0, 0, 1], areas=[1e4] * 3)
+    assert kept(poses) == [0, 2]
+
+
+def test_an_oks_of_exactly_the_limit_stays() -> None:
+    assert kept(poses_of(shifted(0, 0), [0.9, 0.5], areas=[1, 1]), Merging("oks-nms", 1.0)) == [
+        0, 1,
+    ]  # fmt: skip
+
+
+def test_the_areas_are_needed() -> None:
+    with pytest.raises(InputError, match="needs the areas"):
+        kept(poses_of(shifted(0), [1]))
+
+
+def test_without_candidates_nothing_stays() -> None:
+    poses = poses_of(np.zeros((0, 17, 2)), [], areas=[])
+    assert merge(poses, np.ones((0, 3), bool), NMS, SIGMAS).shape == (0, 3)
+
+
+def test_the_rule_is_printed_with_its_number() -> None:
+    assert str(Merging()) == "none"
+    assert str(Merging("oks-nms", 0.9)) == "oks-nms(0.9)"
+
+
+@pytest.mark.parametrize("kind", ["single_instance", "union"])
+def test_what_stays_equals_the_reference(shared: Path, kind: str) -> None:
+    path = shared / "reference" / "postprocess-hrnet-mipnet-coco" / "golden.json"
+    golden = json.loads(path.read_text())
+    case, boxes = golden["scores_and_nms"], golden["boxes"]["list"]
+    scales = np.array([box["as_detection"]["scale"] for box in boxes])
+    factors = {"primary": 1.0, "secondary": case["secondary_box_score_factor"]}
+    names = ["primary"] if kind == "single_instance" else ["secondary", "primary"]
+    points, scores, images, areas, labels = [], [], [], [], []
+    for name in names:
+        for i, pose in enumerate(np.array(case[f"{name}_poses"])):
+            confident = pose[:, 2] > case["in_vis_thre"]
+            mean = pose[confident, 2].mean() if confident.any() else 0.0
+            points.append(pose[:, :2])
+            scores.append(case["box_scores"][i] * factors[name] * mean)
+            images.append(case["image_of_pose"][i])
+            areas.append(float(np.prod(scales[i] * 200)))
+            labels.append(f"{name} {i}")
+    order = np.argsort(images, kind="stable")
+    poses = poses_of(
+        np.array(points)[order],
+        np.array(scores)[order].tolist(),
+        np.array(images)[order].tolist(),
+        areas=np.array(areas)[order].tolist(),
+    )
+    ours = {labels[order[i]] for i in kept(poses, Merging("oks-nms", case["oks_thre"]))}
+    assert ours == {entry["pose"] for entry in case["kept"][kind]}
+    assert 0 < len(ours) < len(labels)
+
+
+@st.composite
+def candidates(draw: st.DrawFn) -> tuple[Poses, np.ndarray]:
+    """Draw poses of three images, many alike and many with equal scores, and choices of them."""
+    n = draw(st.integers(0, 14))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    base = rng.uniform(0, 60, (3, 17, 2))
+    points = base[rng.integers(0, 3, n)] + rng.integers(0, 4, (n, 1, 2)) * rng.choice([0.5, 2, 8])
+    poses = poses_of(
+        points,
+        (rng.integers(0, 5, n) / 4).tolist(),
+        np.sort(rng.integers(0, 3, n)).tolist(),
+        areas=rng.choice([400.0, 900.0, 2500.0], n).tolist(),
+    )
+    return poses, rng.random((n, draw(st.integers(1, 4)))) < 0.7
+
+
+def plain_nms(poses: Poses, rows: list[int], limit: float) -> set[int]:
+    assert poses.areas is not None
+    stay: list[int] = []
+    for i in sorted(rows, key=lambda i: (-poses.scores[i], i)):
+        for j in stay:
+            if poses.image_index[i] != poses.image_index[j]:
+                continue
+            squared = ((poses.keypoints[i] - poses.keypoints[j]) ** 2).sum(1)
+            area = (poses.areas[i] + poses.areas[j]) / 2
+            if np.exp(-squared / (2 * SIGMAS) ** 2 / area / 2).mean() > limit:
+                break
+        else:
+            stay.append(i)
+    return set(stay)
+
+
+@settings(max_examples=150)
+@given(candidates(), st.sampled_from((0.3, 0.7, 0.9)))
+def test_many_choices_at_once_equal_a_plain_loop_each(
+    drawn: tuple[Poses, np.ndarray], limit: float
+) -> None:
+    poses, taking_part = drawn
+    found = merge(poses, taking_part, Merging("oks-nms", limit), SIGMAS)
+    assert not (found & ~taking_part).any()
+    for v in range(taking_part.shape[1]):
+        rows = np.flatnonzero(taking_part[:, v]).tolist()
+        assert set(np.flatnonzero(found[:, v]).tolist()) == plain_nms(poses, rows, limit)
