@@ -35,6 +35,7 @@ format: $(VENV)/.lint ## Sort the imports and format the code
 
 bench: $(VENV)/.test ## Measure the speed beside the official tools; ARGS="--repeats 3"
 	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
+	$(BIN)/python tests/benchmarks/conditions.py $(ARGS)
 
 clean: ## Remove the environment, builds, caches and the demo's run
 	rm -rf $(VENV) build dist *.egg-info runs/demo .hypothesis .mypy_cache .pytest_cache .ruff_cache

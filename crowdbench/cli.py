@@ -15,6 +15,7 @@ from crowdbench import __version__
 from crowdbench.errors import EXIT_FAILED, CrowdbenchError
 
 if TYPE_CHECKING:
+    from crowdbench.conditions.settings import ConditionSettings
     from crowdbench.record import Metrics
     from crowdbench.running.steps import Job
 
@@ -35,7 +36,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 data_app = typer.Typer(help="Data sets: what is there and what is missing.", no_args_is_help=True)
-ls_app = typer.Typer(help="List predictors, splits, metrics or runs.", no_args_is_help=True)
+ls_app = typer.Typer(
+    help="List predictors, splits, metrics, conditions or runs.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 app.add_typer(ls_app, name="ls")
 
@@ -82,6 +85,38 @@ UnknownImages = Annotated[
     str,
     typer.Option("--unknown-images", help="Predictions for unknown images: error or ignore."),
 ]
+Conditions = Annotated[
+    str | None,
+    typer.Option(
+        "--conditions",
+        help="Names with commas, all or none; see `crowdbench ls conditions`. [default: all]",
+        show_default=False,
+    ),
+]
+Thresholds = Annotated[
+    str | None,
+    typer.Option(
+        "--thresholds",
+        help="Of detector-confidence, with commas. [default: 0,0.1,...,0.9]",
+        show_default=False,
+    ),
+]
+Bins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bins",
+        metavar="CONDITION=EDGES",
+        help="Other bins, e.g. person-iou=0,0.5,1 (inf: no limit); may be repeated.",
+        show_default=False,
+    ),
+]
+IouAmong = Annotated[
+    str, typer.Option("--iou-among", help="Whose boxes count in IoU: annotated or evaluated.")
+]
+ImageFolder = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder of the image files, where it is not a usual place."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the table.")]
@@ -107,11 +142,16 @@ def run(
     predictions: Predictions = None,
     annotations: OwnAnnotations = None,
     skeleton: SkeletonName = None,
+    images: ImageFolder = None,
     boxes: BoxSource = None,
     data_root: DataRoot = None,
     limit: Limit = None,
     output: Output = None,
     unknown_images: UnknownImages = "error",
+    conditions: Conditions = None,
+    thresholds: Thresholds = None,
+    bins: Bins = None,
+    iou_among: IouAmong = "annotated",
     overwrite: Overwrite = False,
     report: Annotated[bool, typer.Option(help="Write the report.")] = True,
     as_json: AsJson = False,
@@ -144,11 +184,16 @@ def predict(
     predictions: Predictions = None,
     annotations: OwnAnnotations = None,
     skeleton: SkeletonName = None,
+    images: ImageFolder = None,
     boxes: BoxSource = None,
     data_root: DataRoot = None,
     limit: Limit = None,
     output: Output = None,
     unknown_images: UnknownImages = "error",
+    conditions: Conditions = None,
+    thresholds: Thresholds = None,
+    bins: Bins = None,
+    iou_among: IouAmong = "annotated",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -173,16 +218,24 @@ def score(
         ),
     ] = None,
     data_root: DataRoot = None,
+    conditions: Conditions = None,
+    thresholds: Thresholds = None,
+    bins: Bins = None,
+    iou_among: IouAmong = "annotated",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compute the metrics of a run, without the model."""
+    """Compute the metrics of a run, without the model.
+
+    Without options for conditions it evaluates those that the run was asked for.
+    """
+    asked = locals()
     from crowdbench.metrics.official import import_tool
     from crowdbench.running.steps import check_run, score_run
 
     if check:
         import_tool(check)  # a tool that is missing is said before any work is done
-    folder, metrics = score_run(run, data_root)
+    folder, metrics = score_run(run, data_root, _conditions(asked))
     _print_metrics(folder.path, metrics, as_json, quiet)
     if check:
         from crowdbench.terminal import print_check
@@ -206,6 +259,50 @@ def report(run: RunPath, quiet: Quiet = False) -> None:
 
 
 @app.command(cls=_Command)
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN RUN [RUN...]",
+            help="Folders of scored runs; differences are to the first.",
+            show_default=False,
+        ),
+    ],
+    allow_mixed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-mixed",
+            help="Compare runs with other boxes, scores, merging or images, and mark them.",
+        ),
+    ] = False,
+    output: Annotated[Path, typer.Option("--output", help="Folder of the comparison.")] = Path(
+        "runs/comparison"
+    ),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print comparison.json instead of the tables.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Set runs of one split side by side: tables, plots and a page.
+
+    \b
+    crowdbench compare runs/mipnet@ochuman-test runs/hrnet@ochuman-test
+    """
+    from reports.side_by_side import compare_runs
+    from reports.side_by_side_tables import print_comparison
+    from reports.side_by_side_wording import noticed_lines
+    from reports.side_by_side_writing import RECORD, write_comparison
+
+    comparison = compare_runs(runs, allow_mixed)
+    path = write_comparison(comparison, output)
+    if as_json:
+        typer.echo((output / RECORD).read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
+        _print_notes((*comparison.notes, *noticed_lines(comparison.runs)))
+        print_comparison(comparison, path)
+
+
+@app.command(cls=_Command)
 def doctor(data_root: DataRoot = None) -> None:
     """Tell what works here and what is missing."""
     from crowdbench.doctor import examine
@@ -216,22 +313,22 @@ def doctor(data_root: DataRoot = None) -> None:
 
 @app.command(cls=_Command)
 def schema(
-    file: Annotated[str, typer.Argument(help="metrics, run or environment.")] = "metrics",
+    file: Annotated[
+        str,
+        typer.Argument(help="metrics, run, environment, worst_images or comparison."),
+    ] = "metrics",
 ) -> None:
-    """Print the JSON Schema of a record file."""
+    """Print the JSON Schema of a file that crowdbench writes."""
     import json
 
     from crowdbench.errors import UnknownNameError
-    from crowdbench.record import Environment, Metrics, Run, json_schema
+    from crowdbench.record import SCHEMAS, json_schema
+    from reports.side_by_side import Comparison
 
-    kinds: dict[str, type[Metrics] | type[Run] | type[Environment]] = {
-        "metrics": Metrics,
-        "run": Run,
-        "environment": Environment,
-    }
+    kinds = {**SCHEMAS, "comparison": Comparison}
     if file not in kinds:
         raise UnknownNameError("record file", file, kinds)
-    typer.echo(json.dumps(json_schema(kinds[file]), indent=2))
+    typer.echo(json.dumps(json_schema(kinds[file], f"{file}.json"), indent=2))
 
 
 @ls_app.command("predictors", cls=_Command)
@@ -283,6 +380,18 @@ def ls_metrics() -> None:
             (m.name, "higher" if m.higher_is_better else "lower", m.description, m.source)
             for m in METRICS.values()
         ],
+    )
+
+
+@ls_app.command("conditions", cls=_Command)
+def ls_conditions() -> None:
+    """List the conditions that --conditions takes."""
+    from crowdbench.conditions import CONDITIONS
+    from crowdbench.terminal import print_table
+
+    print_table(
+        ("condition", "chooses", "by"),
+        [(c.name, c.selects, c.axis) for c in CONDITIONS.values()],
     )
 
 
@@ -340,9 +449,24 @@ def data_verify(name: Annotated[str, typer.Argument()], data_root: DataRoot = No
 
 def _job(asked: dict[str, Any]) -> Job:
     """Return what `run` or `predict` was asked, from the options that both have."""
+    from crowdbench.conditions.settings import ConditionSettings
     from crowdbench.running.steps import Job
 
-    return Job(**{name: asked[name] for name in Job.__struct_fields__})
+    conditions = _conditions(asked) or ConditionSettings()
+    return Job(
+        conditions=conditions,
+        **{name: asked[name] for name in Job.__struct_fields__ if name != "conditions"},
+    )
+
+
+def _conditions(asked: dict[str, Any]) -> ConditionSettings | None:
+    """Return the settings that the options for conditions ask for; None when none is given."""
+    from crowdbench.conditions.settings import parse_settings
+
+    names, thresholds, bins = (asked[name] for name in ("conditions", "thresholds", "bins"))
+    if names is None and thresholds is None and not bins and asked["iou_among"] == "annotated":
+        return None
+    return parse_settings(names, thresholds, bins or (), asked["iou_among"])
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from crowdbench import __version__
+from crowdbench.datasets.split import Split
 from crowdbench.record import Environment
 
 # Packages whose version can move a number.
@@ -16,12 +17,12 @@ _PACKAGES = ("numpy", "msgspec", "torch", "opencv-python-headless")
 
 
 def describe_environment(
-    annotations: Path, data_root: Path, started: datetime, seconds: dict[str, float]
+    split: Split, data_root: Path, started: datetime, seconds: dict[str, float]
 ) -> Environment:
     """Return the facts that may differ between equal runs.
 
     Args:
-        annotations: the annotation file that was read.
+        split: what was read.
         data_root: the folder of the data sets.
         started: when the run began, UTC.
         seconds: duration of each step.
@@ -32,8 +33,9 @@ def describe_environment(
         platform=platform.platform(),
         packages={name: found for name in _PACKAGES if (found := package_version(name))},
         git=_git_state(),
-        annotations=str(annotations.resolve()),
+        annotations=str(split.path.resolve()),
         data_root=str(data_root.resolve()),
+        images=None if split.images.folder is None else str(split.images.folder.resolve()),
         started=started.isoformat(timespec="seconds"),
         seconds={step: round(duration, 3) for step, duration in seconds.items()},
     )

@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol
 from crowdbench.datasets.split import Split
 from crowdbench.errors import MissingError, UnknownNameError, UsageError
 from crowdbench.files import FileDigest
+from crowdbench.merging import Merging
 from crowdbench.structures import Boxes, Poses
 
 ENTRY_POINTS = "crowdbench.predictors"
@@ -91,7 +92,8 @@ class Settings:
     Attributes:
         boxes: where its boxes come from, as the signature prints it.
         scores: how a pose's score is made.
-        merging: how candidates become final poses.
+        merging: how candidates become final poses, as data; crowdbench merges, the predictor does
+            not.
         pose_area: ``box`` or ``joints``; see `crowdbench.protocol.Protocol`.
         inputs: the files it reads, by role.
         notes: what a reader of the results should know.
@@ -99,7 +101,7 @@ class Settings:
 
     boxes: str
     scores: str
-    merging: str
+    merging: Merging
     pose_area: str
     inputs: Mapping[str, FileDigest] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

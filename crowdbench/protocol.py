@@ -25,6 +25,8 @@ class Protocol(msgspec.Struct, frozen=True):
         boxes: where the boxes come from: ``gt``, a detector file, ``predictions``, ``none``.
         scores: how a pose's score is made; ``given`` for poses read from a file.
         merging: how candidates become final poses; ``none`` when they are final as they are.
+        conditions: the conditions evaluated besides the whole split, with their parameters. Two
+            protocols that differ in nothing else give the same numbers on the whole split.
         version: raised whenever a change of crowdbench changes a number.
     """
 
@@ -41,6 +43,7 @@ class Protocol(msgspec.Struct, frozen=True):
     levels: str = "none"
     oks: str = "0.50:0.05:0.95"
     max_poses: int = 20
+    conditions: str = "none"
     version: int = 1
 
     @property

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crowdbench.datasets.verify import CountCheck, DatasetFacts, SplitCheck, SplitFiles
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import Check, CheckResult
-    from crowdbench.record import Metrics
+    from crowdbench.record import ConditionFacts, ConditionRow, Metrics
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -57,6 +57,15 @@ def print_metrics(metrics: Metrics, folder: Path) -> None:
         ],
         numbers=(1, 2),
     )
+    print_table(
+        ("condition", "easiest", "AP %", "hardest", "AP %", "drop"),
+        [
+            cells
+            for name, rows in metrics.conditions.items()
+            if (cells := _condition_cells(metrics.condition_facts[name], name, rows))
+        ],
+        numbers=(2, 4, 5),
+    )
     words = (
         f"{n:,} {name.replace('_at_50', ' at OKS 0.50').replace('_', ' ')}"
         for name, n in metrics.counts.items()
@@ -65,6 +74,19 @@ def print_metrics(metrics: Metrics, folder: Path) -> None:
     print(f"{metrics.predictor} on {metrics.split}: {', '.join(words)}")
     print(metrics.signature)
     print(f"run: {folder}")
+
+
+def _condition_cells(
+    facts: ConditionFacts, name: str, rows: Sequence[ConditionRow]
+) -> tuple[str, ...] | None:
+    """Return a condition's ends, of the rows that have an AP; None if fewer than two have one."""
+    known = [(row.label, ap) for row in rows if (ap := row.metrics["AP"].value) is not None]
+    if len(known) < 2:
+        return None
+    (easy, high), (hard, low) = (
+        (known[0], known[-1]) if facts.harder == "up" else (known[-1], known[0])
+    )
+    return name, easy, percent(high), hard, percent(low), percent(high - low)
 
 
 def print_check(result: CheckResult, to_stderr: bool = False) -> None:

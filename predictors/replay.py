@@ -8,6 +8,7 @@ import numpy as np
 
 from crowdbench.errors import UsageError
 from crowdbench.files import digest_of, read_bytes
+from crowdbench.merging import Merging
 from crowdbench.predictor import Batch, Card, Request, Settings
 from crowdbench.results_format import read_results
 from crowdbench.structures import Poses
@@ -45,7 +46,7 @@ class Replay:
         self.settings = Settings(
             boxes="none" if self._poses.boxes is None else "predictions",
             scores="given",
-            merging="none",
+            merging=Merging(),
             pose_area="joints" if self._poses.boxes is None else "box",
             inputs={"predictions": digest_of(path, content)},
             notes=notes,

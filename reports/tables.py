@@ -5,8 +5,8 @@ CSV comes from the data; Markdown and LaTeX from the text of the cells, which is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 from tabulate import tabulate
@@ -33,7 +33,9 @@ class Table:
         cells: text of the cells that are shown, plain; no row means that there is nothing.
         numbers: the shown columns to align to the right.
         footnotes: the cells refer to them by superscript numbers, from 1.
-        bold_first: whether the first row stands out (in Markdown).
+        bold_first: whether the first row stands out (in Markdown and HTML).
+        sorted_by: by shown column, the column of the data whose numbers its order goes by; the
+            others go by their text. Rows of the data are those of the cells.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Table:
     numbers: frozenset[str]
     footnotes: tuple[str, ...] = ()
     bold_first: bool = False
+    sorted_by: Mapping[str, str] = field(default_factory=dict)
 
     def csv(self) -> str:
         """Return the data as CSV. Floats are written so that reading gives the same ones back."""
@@ -54,17 +57,30 @@ class Table:
         if self.bold_first:
             cells[0] = [f"**{cell}**" for cell in cells[0]]
         table = self._format("pipe", [markdown_text(name) for name in self.header], cells)
-        notes = [f"- {superscript(i)} {markdown_text(n)}" for i, n in enumerate(self.footnotes, 1)]
+        notes = [f"- {mark} {markdown_text(note)}" for mark, note in self.marked_footnotes()]
         return "\n".join((table, "", *notes) if notes else (table,))
 
     def latex(self) -> str:
         """Return a tabular for the package booktabs, the footnotes in small print below."""
         cells = [[one_line(cell) for cell in row] for row in self._shown()]
         lines = [self._format("latex_booktabs", self.header, cells)]  # tabulate escapes the cells
-        for i, note in enumerate(self.footnotes, 1):
-            mark = superscript(i)
+        for mark, note in self.marked_footnotes():
             lines.append(rf"\par{{\footnotesize\noindent {mark} {latex_text(note)}\par}}")
         return latex_glyphs("\n".join(lines))
+
+    def marked_footnotes(self) -> list[tuple[str, str]]:
+        """Return the footnotes behind the marks that refer to them."""
+        return [(superscript(i), note) for i, note in enumerate(self.footnotes, 1)]
+
+    def sort_keys(self) -> list[list[float | None]]:
+        """Return for each row, by shown column, the number its order goes by; None without one."""
+        columns = [
+            [None if pd.isna(value) else float(value) for value in self.data[self.sorted_by[name]]]
+            if name in self.sorted_by
+            else [None] * len(self.cells)
+            for name in self.header
+        ]
+        return [list(row) for row in zip(*columns, strict=True)]
 
     def _shown(self) -> Sequence[Sequence[str]]:
         return self.cells or ((NONE,) * len(self.header),)
@@ -96,6 +112,7 @@ def metrics_table(metrics: Metrics) -> Table:
             for name, value, n, higher, reason in rows
         ),
         numbers=frozenset(("%", "n")),
+        sorted_by={"%": "value", "n": "n"},
     )
 
 
@@ -112,6 +129,12 @@ def keypoints_table(metrics: Metrics) -> Table:
             for name, labelled, pck, matched, oks in rows
         ),
         numbers=frozenset(("PCK %", "labelled", "OKS %", "matched")),
+        sorted_by={
+            "PCK %": "pck",
+            "labelled": "n_labelled",
+            "OKS %": "oks",
+            "matched": "n_matched",
+        },
     )
 
 
@@ -153,6 +176,7 @@ def published_table(run: Run, metrics: Metrics, entries: Sequence[Entry]) -> Tab
             f"Doubtful: {', '.join(entry.doubtful)}. {entry.remarks}" for entry in doubted
         ),
         bold_first=True,
+        sorted_by={m: f"{m}_percent" for m in shown},
     )
 
 

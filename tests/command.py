@@ -10,9 +10,19 @@ EXAMPLE = Path(__file__).with_name("example")
 Crowdbench = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def replay(annotations: Path, predictions: Path, *more: str | Path) -> list[str | Path]:
-    """Return the arguments that score `predictions` on a COCO-style annotation file."""
-    return [
-        "run", "--predictor", "replay", "--predictions", predictions,
+def replay(
+    annotations: Path,
+    predictions: Path,
+    *more: str | Path,
+    command: str = "run",
+    report: bool = False,
+) -> list[str | Path]:
+    """Return the arguments that score `predictions` on a COCO-style annotation file.
+
+    Without a report unless asked for: its plots take seconds.
+    """
+    arguments: list[str | Path] = [
+        command, "--predictor", "replay", "--predictions", predictions,
         "--annotations", annotations, "--skeleton", "coco-17", *more,
     ]  # fmt: skip
+    return arguments if report or command != "run" else [*arguments, "--no-report"]

@@ -14,6 +14,7 @@ import pytest
 
 from crowdbench import predictor
 from crowdbench.errors import MissingError, UnknownNameError, UsageError
+from crowdbench.merging import Merging
 from crowdbench.predictor import Batch, Card, Request, Settings, load_predictor
 from crowdbench.record import Run, RunFolder
 from crowdbench.running.steps import Job, run_job, score_run
@@ -30,7 +31,7 @@ class Centre:
     def __init__(self, request: Request) -> None:
         assert request.boxes is not None
         self.k = len(request.split.skeleton)
-        self.settings = Settings(request.boxes.source, "box", "none", "box")
+        self.settings = Settings(request.boxes.source, "box", Merging(), "box")
 
     def predict(self, batch: Batch) -> Poses:
         assert batch.boxes is not None
@@ -162,3 +163,70 @@ def _job(name: str, output: Path, **changes: Any) -> Job:
     if name == "replay":
         values["predictions"] = EXAMPLE / "predictions.json"
     return Job(predictor=name, **(values | changes))
+
+
+class Twice:
+    """Two nearly equal candidates for every box: the better one comes from the worse box."""
+
+    card: ClassVar[Card] = Card("twice", "", skeletons=("coco-17",), needs_images=False)
+
+    def __init__(self, request: Request) -> None:
+        self.settings = Settings("gt", "made up", Merging("oks-nms", 0.9), "box")
+
+    def predict(self, batch: Batch) -> Poses:
+        truth, boxes = batch.split.truth, batch.boxes
+        assert truth is not None
+        assert boxes is not None
+        rows = np.flatnonzero(
+            ~truth.is_crowd
+            & (truth.keypoints[..., 2] > 0).any(1)
+            & (truth.image_index >= batch.start)
+            & (truth.image_index < batch.stop)
+        )
+        rows = np.repeat(rows, 2)
+        second = np.arange(len(rows)) % 2 == 1
+        points = truth.keypoints[rows, :, :2] + np.where(second, 0.0, 0.5)[:, None, None]
+        return Poses(
+            image_index=truth.image_index[rows],
+            keypoints=points,
+            keypoint_scores=np.ones(points.shape[:2]),
+            scores=np.where(second, 0.4, 0.9),
+            box_index=np.arange(len(rows)),
+            instance=np.zeros(len(rows), np.int64),
+            boxes=truth.boxes[rows],
+            box_scores=np.where(second, 0.95, 0.5),
+            areas=truth.areas[rows],
+        )
+
+
+def test_candidates_are_merged_anew_at_every_threshold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _register(monkeypatch, ("twice", f"{__name__}:Twice"))
+    folder, metrics = run_job(_job("twice", tmp_path / "r"))
+    n = metrics.counts["poses"]
+    rows = metrics.conditions["detector-confidence"]
+    # The worse candidate of each pair is dropped, until its better twin's box is filtered out:
+    # merged once and then filtered, nothing would be left from 0.6 on.
+    assert [row.n_poses for row in rows] == [n] * 10
+    assert [row.n_boxes for row in rows] == [2 * n] * 6 + [n] * 4
+    drop = metrics.robustness["detector-confidence"]["AP_drop"].value
+    assert drop is not None
+    assert abs(drop) < 0.05
+    # The record holds the candidates, the results file the poses that are left.
+    assert len(json.loads(folder.predictions.read_text())) == n
+    assert score_run(folder.path)[1] == metrics
+    assert "merging=oks-nms(0.9)" in metrics.signature
+
+
+def test_a_predictor_whose_poses_depend_on_all_boxes_is_not_swept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _register(monkeypatch, ("twice", f"{__name__}:Twice"))
+    monkeypatch.setattr(Twice, "card", dataclasses.replace(Twice.card, boxes_independent=False))
+    _, metrics = run_job(_job("twice", tmp_path / "r"))
+    assert "detector-confidence" not in metrics.conditions
+    reason = metrics.condition_facts["detector-confidence"].reason
+    assert reason is not None
+    assert "depend on all boxes" in reason
+    assert "person-iou" in metrics.conditions

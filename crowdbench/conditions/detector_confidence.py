@@ -60,7 +60,7 @@ def _first_of_box(poses: Poses) -> Array:
     """
     assert poses.box_scores is not None
     if len(poses) and (poses.box_index >= 0).all():
-        keys = [poses.box_index]
+        keys = [poses.image_index, poses.box_index]
     elif poses.boxes is not None:
         keys = [poses.image_index, poses.box_scores, *poses.boxes.T]
     else:

@@ -42,9 +42,10 @@ def robustness(
         ``AP_relative_drop``: the same as a share of the easiest row's AP.
         ``AP_area`` (thresholds): area under AP over the thresholds by the trapezoid rule, divided
         by their range, so the mean AP over the range.
-        ``AP_slope`` (bins): slope of the straight line through AP over the bins' middles, fitted by
-        least squares with the numbers of persons as weights; bins without an upper end are left
-        out. AP per unit of the condition's axis.
+        ``AP_slope`` (bins): by how much AP changes per unit of the axis towards the hard end, so
+        below 0 where it falls: slope of the straight line through AP over the bins' middles, fitted
+        by least squares with the numbers of persons as weights; bins without an upper end are left
+        out.
 
     Source: MIPNet's Figure 5 reads the drop from the loosest to the strictest detector; the other
     figures are ours.
@@ -81,7 +82,6 @@ def _area(rows: Sequence[Row], values: Sequence[float | None], known: Sequence[i
 def _slope(
     condition: Condition, rows: Sequence[Row], values: Sequence[float | None], n: Sequence[int]
 ) -> Figure:
-    higher_is_better = condition.harder == "up"  # a fall towards the hard end is a negative slope
     points = [
         ((row.bounds[0] + row.bounds[1]) / 2, value, weight)
         for row, value, weight in zip(rows, values, n, strict=True)
@@ -89,8 +89,8 @@ def _slope(
     ]
     if len(points) < 2:
         reason = "fewer than two bins with an upper end have an AP"
-        return Figure(None, len(points), higher_is_better, reason)
+        return Figure(None, len(points), True, reason)
     x, y, weights = np.array(points, float).T
     x -= np.average(x, weights=weights)
-    slope = (weights * x * y).sum() / (weights * x * x).sum()
-    return Figure(float(slope), len(points), higher_is_better)
+    slope = float((weights * x * y).sum() / (weights * x * x).sum())
+    return Figure(slope if condition.harder == "up" else -slope, len(points), True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from crowdbench.candidates import join_poses, read_shard, shard_paths, write_shard
+from crowdbench.conditions.choice import describe
+from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import UsageError
 from crowdbench.predictor import Batch, Card, Predictor
@@ -14,9 +16,21 @@ from crowdbench.structures import Boxes, Poses
 
 
 def describe_run(
-    split: Split, predictor: Predictor, own_annotations: bool, options: dict[str, str]
+    split: Split,
+    predictor: Predictor,
+    own_annotations: bool,
+    options: dict[str, str],
+    conditions: ConditionSettings,
 ) -> Run:
-    """Return the content of ``run.json``: what is asked, every default resolved."""
+    """Return the content of ``run.json``: what is asked, every default resolved.
+
+    Args:
+        split: what is predicted.
+        predictor: what predicts.
+        own_annotations: whether the split is the user's own annotation file.
+        options: what else was asked for.
+        conditions: the conditions to evaluate, resolved.
+    """
     settings, card = predictor.settings, predictor.card
     limits = ",".join(map(str, LEVEL_LIMITS)) if split.has_levels else "none"
     protocol = Protocol(
@@ -29,8 +43,9 @@ def describe_run(
         pose_area=settings.pose_area,
         boxes=settings.boxes,
         scores=settings.scores,
-        merging=settings.merging,
+        merging=str(settings.merging),
         levels=limits,
+        conditions=describe(conditions),
     )
     return Run(
         schema_version=SCHEMA_VERSION,
@@ -46,11 +61,14 @@ def describe_run(
             name=card.name,
             description=card.description,
             images_per_shard=card.images_per_shard,
+            boxes_independent=card.boxes_independent,
+            merging=settings.merging,
             inputs=dict(settings.inputs),
             options=options,
         ),
         protocol=protocol,
         signature=protocol.signature,
+        conditions=conditions,
         notes=(*split.notes, *settings.notes),
     )
 

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+import msgspec
 import numpy as np
 
 from crowdbench.candidates import join_poses, read_shard, shard_paths
+from crowdbench.conditions.choice import cut_split, describe, rule_words
+from crowdbench.conditions.condition import Condition, Cut, Row, Subject, Values
+from crowdbench.conditions.robustness import robustness
+from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import InputError
+from crowdbench.merging import merge
+from crowdbench.metrics.average_precision import RECALL_LEVELS
 from crowdbench.metrics.catalogue import LEVEL_METRICS, METRICS
-from crowdbench.metrics.evaluation import Evaluation, Value, evaluate
-from crowdbench.record import SCHEMA_VERSION, KeypointMetrics, Metric, Metrics, Run, RunFolder
+from crowdbench.metrics.evaluation import Evaluation, SliceValues, Value, evaluate
+from crowdbench.metrics.slices import Slice
+from crowdbench.record import (
+    SCHEMA_VERSION,
+    ConditionFacts,
+    ConditionRow,
+    KeypointMetrics,
+    Metric,
+    Metrics,
+    OksHistogram,
+    PrecisionCurve,
+    Run,
+    RunFolder,
+    WorstImages,
+)
 from crowdbench.results_format import write_results
-from crowdbench.structures import Poses
+from crowdbench.running.worst_images import worst_images
+from crowdbench.structures import Array, Poses
+
+_HISTOGRAM_EDGES = tuple(k / 20 for k in range(21))
+# OKS thresholds of the precision curves that are kept, with their places among all.
+_CURVES = ((0.5, 0), (0.75, 5))
+
+Cuts = Sequence[tuple[Condition, Values, Cut | str]]
 
 
 def read_candidates(folder: RunFolder, run: Run) -> Poses:
@@ -34,45 +63,190 @@ def check_same_data(run: Run, split: Split) -> None:
         )
 
 
-def score_poses(folder: RunFolder, run: Run, split: Split, poses: Poses) -> Metrics:
-    """Return the metrics of final poses, and write the poses to ``predictions.json``.
+def score_candidates(
+    folder: RunFolder, run: Run, split: Split, candidates: Poses, settings: ConditionSettings
+) -> tuple[Metrics, WorstImages]:
+    """Return the metrics of a run, and write its final poses to ``predictions.json``.
 
-    A split without public ground truth gives metrics that are all null, with that reason.
+    A split without public ground truth gives metrics that are all null, with that reason, and no
+    conditions.
+
+    Args:
+        folder: of the run.
+        run: what was asked.
+        split: what the candidates are of.
+        candidates: poses before merging.
+        settings: the conditions to evaluate, resolved.
     """
+    sigmas = split.skeleton.sigma_array
+    merging = run.predictor.merging
+    everything = np.ones((len(candidates), 1), bool)
+    final = merge(candidates, everything, merging, sigmas)[:, 0]
+    poses = candidates if final.all() else candidates.take(final)
     write_results(folder.predictions, poses, split.images.ids, split.category_id)
+    run = _with_conditions(run, settings)
     if split.truth is None:
-        reason = "the ground truth of this split is not public: send predictions.json to its server"
-        values = {
-            name: Value(None, 0, reason)
-            for name in METRICS
-            if split.has_levels or name not in LEVEL_METRICS
-        }
-        return _record(run, values, (), {"images": len(split.images), "poses": len(poses)})
-    limits = LEVEL_LIMITS if split.has_levels else None
-    result = evaluate(split.truth, poses, split.skeleton.sigma_array, limits)
-    return _record(run, result.values, _keypoints(run, result), result.counts)
+        return _without_truth(run, split, len(poses)), WorstImages(SCHEMA_VERSION, ())
+    subject = Subject(
+        split.truth,
+        split.skeleton,
+        candidates,
+        run.predictor.boxes_independent,
+        settings.iou_among,
+    )
+    cuts = list(cut_split(settings, subject))
+    rows = [row for _, _, cut in cuts if isinstance(cut, Cut) for row in cut.rows]
+    result = evaluate(
+        split.truth,
+        candidates,
+        sigmas,
+        LEVEL_LIMITS if split.has_levels else None,
+        final=None if final.all() else final,
+        slices=_slices(rows, candidates, run, sigmas),
+    )
+    metrics = _metrics(run, result, cuts)
+    return metrics, worst_images(split, candidates, result)
 
 
-def _record(
-    run: Run,
-    values: dict[str, Value],
-    keypoints: tuple[KeypointMetrics, ...],
-    counts: dict[str, int],
-) -> Metrics:
+def _with_conditions(run: Run, settings: ConditionSettings) -> Run:
+    """Return what was asked, with the conditions of this scoring."""
+    protocol = msgspec.structs.replace(run.protocol, conditions=describe(settings))
+    return msgspec.structs.replace(
+        run, protocol=protocol, signature=protocol.signature, conditions=settings
+    )
+
+
+def _slices(rows: Sequence[Row], candidates: Poses, run: Run, sigmas: Array) -> list[Slice]:
+    """Return the parts of the split that the rows stand for; chosen candidates are merged anew."""
+    choosing = [row.poses for row in rows if row.poses is not None]
+    if choosing:
+        merged = merge(candidates, np.stack(choosing, 1), run.predictor.merging, sigmas)
+        left = iter(np.ascontiguousarray(merged.T))
+    return [
+        Slice(None if row.poses is None else next(left), row.persons, row.images) for row in rows
+    ]
+
+
+def _without_truth(run: Run, split: Split, n_poses: int) -> Metrics:
+    reason = "the ground truth of this split is not public: send predictions.json to its server"
+    values = {
+        name: Value(None, 0, reason)
+        for name in METRICS
+        if split.has_levels or name not in LEVEL_METRICS
+    }
     return Metrics(
         schema_version=SCHEMA_VERSION,
         split=run.split.name,
         predictor=run.predictor.name,
         signature=run.signature,
-        metrics={
-            name: Metric(value.value, value.n, METRICS[name].higher_is_better, value.reason)
-            for name in METRICS
-            if (value := values.get(name)) is not None
-        },
-        keypoints=keypoints,
-        counts=counts,
+        protocol=run.protocol,
+        metrics=_numbers(values),
+        conditions={},
+        condition_facts={},
+        robustness={},
+        curves=(),
+        oks_histogram=None,
+        keypoints=(),
+        counts={"images": len(split.images), "poses": n_poses},
         notes=run.notes,
     )
+
+
+def _metrics(run: Run, result: Evaluation, cuts: Cuts) -> Metrics:
+    conditions, facts, figures = {}, {}, {}
+    slices = iter(result.slices)
+    for condition, values, cut in cuts:
+        name = condition.name
+        facts[name] = _facts(condition, values, cut)
+        if isinstance(cut, str):
+            continue
+        found = [next(slices) for _ in cut.rows]
+        conditions[name] = tuple(map(_row, cut.rows, found))
+        ap = [part.values["AP"].value for part in found]
+        figures[name] = {
+            key: Metric(figure.value, figure.n, figure.higher_is_better, figure.reason)
+            for key, figure in robustness(
+                condition, cut.rows, ap, [part.n_persons for part in found]
+            ).items()
+        }
+    return Metrics(
+        schema_version=SCHEMA_VERSION,
+        split=run.split.name,
+        predictor=run.predictor.name,
+        signature=run.signature,
+        protocol=run.protocol,
+        metrics=_numbers(result.values),
+        conditions=conditions,
+        condition_facts=facts,
+        robustness=figures,
+        curves=_curves(result),
+        oks_histogram=_histogram(result),
+        keypoints=_keypoints(run, result),
+        counts=result.counts,
+        notes=(*run.notes, *_condition_notes(facts.values())),
+    )
+
+
+def _numbers(values: dict[str, Value]) -> dict[str, Metric]:
+    """Return the metrics in the catalogue's order."""
+    return {
+        name: Metric(value.value, value.n, METRICS[name].higher_is_better, value.reason)
+        for name in METRICS
+        if (value := values.get(name)) is not None
+    }
+
+
+def _row(row: Row, found: SliceValues) -> ConditionRow:
+    low, high = row.bounds or (msgspec.UNSET, msgspec.UNSET)
+    return ConditionRow(
+        label=row.label,
+        n_images=found.n_images,
+        n_persons=found.n_persons,
+        n_poses=found.n_poses,
+        metrics=_numbers(found.values),
+        threshold=msgspec.UNSET if row.threshold is None else row.threshold,
+        low=low,
+        high=high,
+        n_boxes=msgspec.UNSET if row.n_boxes is None else row.n_boxes,
+    )
+
+
+def _facts(condition: Condition, values: Values, cut: Cut | str) -> ConditionFacts:
+    rule, reason = "", None
+    notes: tuple[str, ...] = ()
+    if isinstance(cut, Cut):
+        rule, notes = rule_words(cut, values), cut.notes
+    else:
+        reason = cut
+    return ConditionFacts(
+        title=condition.title,
+        axis=condition.axis,
+        rule=rule,
+        kind=condition.kind,
+        selects=condition.selects,
+        harder=condition.harder,
+        notes=notes,
+        reason=reason,
+    )
+
+
+def _condition_notes(facts: Iterable[ConditionFacts]) -> list[str]:
+    return [note for fact in facts for note in fact.notes]
+
+
+def _curves(result: Evaluation) -> tuple[PrecisionCurve, ...]:
+    """Return precision over recall at two OKS thresholds, in the range of all areas."""
+    assert len(RECALL_LEVELS) == result.curves.precision.shape[2]
+    return tuple(
+        PrecisionCurve(oks, tuple(line.tolist()) if not np.isnan(line).any() else ())
+        for oks, t in _CURVES
+        for line in (result.curves.precision[0, t],)
+    )
+
+
+def _histogram(result: Evaluation) -> OksHistogram:
+    counts, _ = np.histogram(result.person_oks[result.evaluated], _HISTOGRAM_EDGES)
+    return OksHistogram(_HISTOGRAM_EDGES, tuple(counts.tolist()))
 
 
 def _keypoints(run: Run, result: Evaluation) -> tuple[KeypointMetrics, ...]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from crowdbench.conditions.choice import resolve
+from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets import load_boxes, load_own, load_split
 from crowdbench.datasets.manifest import data_root
 from crowdbench.datasets.split import Split
@@ -17,7 +20,7 @@ from crowdbench.metrics.official import CheckResult, check_official
 from crowdbench.predictor import Request, load_predictor
 from crowdbench.record import Environment, Metrics, Run, RunFolder
 from crowdbench.running.predict import check_skeleton, describe_run, predict_split
-from crowdbench.running.score import check_same_data, read_candidates, score_poses
+from crowdbench.running.score import check_same_data, read_candidates, score_candidates
 from crowdbench.skeletons import load_skeleton
 from crowdbench.structures import Poses
 
@@ -30,12 +33,14 @@ class Job(msgspec.Struct, frozen=True):
     predictions: Path | None = None
     annotations: Path | None = None
     skeleton: str | None = None
+    images: Path | None = None
     boxes: str | None = None
     data_root: Path | None = None
     limit: int | None = None
     output: Path | None = None
     unknown_images: str = "error"
     overwrite: bool = False
+    conditions: ConditionSettings = ConditionSettings()
 
 
 class Prepared(NamedTuple):
@@ -48,8 +53,8 @@ class Prepared(NamedTuple):
 
 def run_job(job: Job) -> tuple[RunFolder, Metrics]:
     """Predict and score; return the run folder and the metrics."""
-    prepared, poses = predict_job(job)
-    return prepared.folder, _score(prepared, poses)
+    prepared, candidates = predict_job(job)
+    return prepared.folder, _score(prepared, candidates, prepared.run.conditions)
 
 
 def predict_job(job: Job) -> tuple[Prepared, Poses]:
@@ -63,8 +68,9 @@ def predict_job(job: Job) -> tuple[Prepared, Poses]:
     predictor_class = load_predictor(job.predictor)
     card = predictor_class.card
     root = data_root(job.data_root)
-    split = _load_job_split(job, root)
+    split = _with_images(_load_job_split(job, root), job.images)
     check_skeleton(card, split)
+    conditions = resolve(job.conditions, split.skeleton)
     if job.boxes is not None and not card.needs_boxes:
         raise UsageError(f"{card.name} takes no boxes: leave --boxes out")
     if job.predictions is not None and card.name != "replay":
@@ -74,14 +80,18 @@ def predict_job(job: Job) -> tuple[Prepared, Poses]:
         Request(split, boxes, job.predictions, job.unknown_images == "ignore")
     )
     run = describe_run(
-        split, predictor, job.annotations is not None, {"unknown_images": job.unknown_images}
+        split,
+        predictor,
+        job.annotations is not None,
+        {"unknown_images": job.unknown_images},
+        conditions,
     )
     folder = RunFolder(job.output or Path("runs") / f"{card.name}@{split.name}")
     if not folder.open_for(run, job.overwrite):
         folder.write(run)
     poses = predict_split(folder, split, predictor, boxes)
     folder.write(
-        describe_environment(split.path, root, started, {"predict": time.perf_counter() - clock})
+        describe_environment(split, root, started, {"predict": time.perf_counter() - clock})
     )
     return Prepared(folder, run, split), poses
 
@@ -99,18 +109,31 @@ def _load_job_split(job: Job, root: Path) -> Split:
     return load_split(job.split, root, job.limit)
 
 
-def score_run(path: Path, root: Path | None = None) -> tuple[RunFolder, Metrics]:
+def _with_images(split: Split, folder: Path | None) -> Split:
+    """Return the split with another image folder than the usual one, if one is given."""
+    if folder is None:
+        return split
+    if not folder.is_dir():
+        raise MissingError(f"--images: {folder} is no folder: give the one that has the images")
+    return replace(split, images=replace(split.images, folder=folder))
+
+
+def score_run(
+    path: Path, root: Path | None = None, conditions: ConditionSettings | None = None
+) -> tuple[RunFolder, Metrics]:
     """Score the candidates of a run folder, without the model; return folder and metrics.
 
     Args:
         path: the run folder.
         root: folder of the data sets, or None for where the run found them.
+        conditions: the conditions to evaluate, or None for those the run was asked for.
     """
     folder = RunFolder(path)
     run = folder.read(Run)
+    asked = run.conditions if conditions is None else resolve(conditions, run.split.skeleton)
     folder.sweep()
     split = load_run_split(folder, run, root)
-    return folder, _score(Prepared(folder, run, split), read_candidates(folder, run))
+    return folder, _score(Prepared(folder, run, split), read_candidates(folder, run), asked)
 
 
 def load_run_split(folder: RunFolder, run: Run, root: Path | None) -> Split:
@@ -147,13 +170,14 @@ def check_run(folder: RunFolder, tool: str, root: Path | None = None) -> CheckRe
     )
 
 
-def _score(prepared: Prepared, poses: Poses) -> Metrics:
+def _score(prepared: Prepared, candidates: Poses, conditions: ConditionSettings) -> Metrics:
     folder, run, split = prepared
     clock = time.perf_counter()
-    metrics = score_poses(folder, run, split, poses)
+    metrics, worst = score_candidates(folder, run, split, candidates, conditions)
     environment = folder.read(Environment)
     seconds = environment.seconds | {"score": round(time.perf_counter() - clock, 3)}
     folder.write(msgspec.structs.replace(environment, seconds=seconds))
+    folder.write(worst)
     # Last: a folder with metrics.json holds a finished run.
     folder.write(metrics)
     return metrics

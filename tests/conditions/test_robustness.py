@@ -69,7 +69,9 @@ def test_where_rows_get_harder_downwards_the_drop_goes_that_way() -> None:
     rows = [Row("", bounds=(0, 32)), Row("", bounds=(32, 96)), Row("", bounds=(96, None))]
     found = robustness(SIZE, rows, [0.1, 0.5, 0.7], [1, 1, 1])
     assert found["AP_drop"].value == pytest.approx(0.6)
-    assert found["AP_slope"].higher_is_better is False
+    # From (16, 0.1) to (64, 0.5), seen towards the small persons.
+    assert found["AP_slope"].value == pytest.approx(-0.4 / 48)
+    assert found["AP_slope"].higher_is_better
 
 
 def test_rows_without_an_ap_are_left_out() -> None:

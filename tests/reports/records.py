@@ -6,16 +6,27 @@ from pathlib import Path
 
 import msgspec
 
+from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.files import FileDigest
+from crowdbench.merging import Merging
 from crowdbench.protocol import Protocol
 from crowdbench.record import (
+    SCHEMA_VERSION,
+    ConditionFacts,
+    ConditionRow,
+    DrawnImage,
+    DrawnPerson,
+    DrawnPose,
     KeypointMetrics,
     Metric,
     Metrics,
+    OksHistogram,
+    PrecisionCurve,
     PredictorFacts,
     Run,
     RunFolder,
     SplitFacts,
+    WorstImages,
 )
 from crowdbench.skeletons import load_skeleton
 
@@ -45,7 +56,7 @@ def make_run(
         merging="none",
     )
     return Run(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         split=SplitFacts(
             name=split,
             own=own,
@@ -58,11 +69,14 @@ def make_run(
             name="replay",
             description="poses from a file",
             images_per_shard=100_000,
+            boxes_independent=True,
+            merging=Merging(),
             inputs={"predictions": FileDigest("poses.json", "cd" * 32, 7654)},
             options={"unknown_images": "error"},
         ),
         protocol=protocol,
         signature=protocol.signature,
+        conditions=ConditionSettings(),
         notes=notes,
     )
 
@@ -70,10 +84,11 @@ def make_run(
 def make_metrics(run: Run) -> Metrics:
     reason = "no image of this level"
     return Metrics(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         split=run.split.name,
         predictor=run.predictor.name,
         signature=run.signature,
+        protocol=run.protocol,
         metrics={
             "AP": Metric(0.495772583812338, 7074, True, None),
             "AP50": Metric(0.1 + 0.2, 7074, True, None),
@@ -81,6 +96,26 @@ def make_metrics(run: Run) -> Metrics:
             "AP_easy": Metric(THIRD, 1200, True, "no predictions in its images"),
             "AP_hard": Metric(None, 0, True, reason),
         },
+        conditions=make_conditions(),
+        condition_facts=make_facts(),
+        robustness={
+            "detector-confidence": {
+                "AP_drop": Metric(0.0498765432101, 7074, False, None),
+                "AP_mean": Metric(0.45, 7074, True, None),
+            },
+            "person-iou": {
+                "AP_drop": Metric(None, 0, False, "no persons in the hardest bin"),
+                "AP_slope": Metric(-0.21, 7074, True, None),
+            },
+        },
+        curves=(
+            PrecisionCurve(0.5, tuple(1 - (k / 100) ** 3 if k < 82 else 0.0 for k in range(101))),
+            PrecisionCurve(0.75, tuple(0.97 - k / 100 if k < 60 else 0.0 for k in range(101))),
+        ),
+        oks_histogram=OksHistogram(
+            tuple(k / 20 for k in range(21)),
+            (310, *(40 + 3 * k * k for k in range(18)), 900),
+        ),
         keypoints=(
             KeypointMetrics("left_shoulder", 6000, 5000, 0.8123456789012345, THIRD),
             KeypointMetrics("neck", 0, 0, None, None),
@@ -101,9 +136,127 @@ def make_metrics(run: Run) -> Metrics:
     )
 
 
-def write_run(path: Path, run: Run, **changes: object) -> RunFolder:
+def make_row(label: str, ap: float | None, n_persons: int = 7074, **fields: object) -> ConditionRow:
+    """Return a row with a few metrics; `fields` replace or add others."""
+    reason = None if ap is not None else "no person is evaluated"
+    values = {"AP": ap} | {
+        name: None if ap is None else ap + more
+        for name, more in (("AP50", 0.2), ("AP75", 0.05), ("AR", 0.1))
+    }
+    metrics = {name: Metric(value, n_persons, True, reason) for name, value in values.items()}
+    row = ConditionRow(
+        label=label, n_images=2000, n_persons=n_persons, n_poses=11400, metrics=metrics
+    )
+    return msgspec.structs.replace(row, **fields)
+
+
+def make_conditions() -> dict[str, tuple[ConditionRow, ...]]:
+    thresholds = (0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+    edges = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, None)
+    persons = (2100, 1804, 1650, 1020, 0, 12)
+    return {
+        "detector-confidence": tuple(
+            make_row(
+                f">= {t:g}",
+                0.5 - t**4 / 4,
+                threshold=float(t),
+                n_boxes=30637 - int(25000 * t),
+                n_poses=30637 - int(25000 * t),
+            )
+            for t in thresholds
+        ),
+        "person-iou": tuple(
+            make_row(
+                f"{low:g} - {high:g}" if high is not None else f"{low:g} and more",
+                0.6 - low / 2 if n else None,
+                n,
+                low=low,
+                high=high,
+            )
+            for low, high, n in zip(edges[:-1], edges[1:], persons, strict=True)
+            if low is not None
+        ),
+        "crowd-level": tuple(
+            make_row(label, ap, n, n_images=images, low=low, high=high)
+            for label, ap, n, images, low, high in (
+                ("easy", THIRD, 2000, 800, 0.0, 0.2),
+                ("medium", 0.3, 4000, 900, 0.2, 0.8),
+                ("hard", 0.21, 1074, 300, 0.8, 1.0),
+            )
+        ),
+    }
+
+
+def make_facts() -> dict[str, ConditionFacts]:
+    return {
+        "detector-confidence": ConditionFacts(
+            title="Detector confidence",
+            axis="least score of a box",
+            rule="boxes(score>=t)+oks-nms(0.9)",
+            kind="threshold",
+            selects="poses",
+            harder="up",
+            notes=("the scores are those of the file of boxes",),
+            reason=None,
+        ),
+        "person-iou": ConditionFacts(
+            title="Overlap of persons",
+            axis="highest IoU with another person's box",
+            rule="person-iou(among=annotated)[0,0.1,0.3,0.5,0.7,0.9,inf)",
+            kind="bins",
+            selects="persons",
+            harder="up",
+            notes=(),
+            reason=None,
+        ),
+        "crowd-level": ConditionFacts(
+            title="Crowd level",
+            axis="level of the crowd index",
+            rule="crowd-index[0,0.2,0.8,1]",
+            kind="levels",
+            selects="images",
+            harder="up",
+            notes=(),
+            reason=None,
+        ),
+        "size": ConditionFacts(
+            title="Size of persons",
+            axis="square root of the person's area, px",
+            rule="size[0,32,96,inf)",
+            kind="bins",
+            selects="persons",
+            harder="down",
+            notes=(),
+            reason="the annotation file has no areas",
+        ),
+    }
+
+
+def make_worst(file_name: str = "val/a.jpg") -> WorstImages:
+    k = len(load_skeleton("crowdpose-14"))
+    points = tuple((30.0 + 7 * i, 40.0 + 11 * (i % 5), i % 3) for i in range(k))
+    moved = tuple((x + 9, y + 4) for x, y, _ in points)
+    image = DrawnImage(
+        image_id=17,
+        file_name=file_name,
+        size=(160, 120),
+        mean_oks=0.3125,
+        persons=(
+            DrawnPerson(points, (25.0, 35.0, 110.0, 60.0), True, 0.3125),
+            DrawnPerson(points, (5.0, 5.0, 20.0, 30.0), False, None),
+        ),
+        poses=(DrawnPose(moved, 0.91, True), DrawnPose(moved[::-1], 0.2, False)),
+    )
+    return WorstImages(SCHEMA_VERSION, (image, msgspec.structs.replace(image, image_id=18)))
+
+
+def write_run(
+    path: Path, run: Run, *, worst: WorstImages | None = None, **changes: object
+) -> RunFolder:
     """Write a scored run; `changes` replace fields of its metrics."""
     folder = RunFolder(path)
     folder.write(run)
     folder.write(msgspec.structs.replace(make_metrics(run), **changes))
+    if worst is not None:
+        folder.write(worst)
     return folder

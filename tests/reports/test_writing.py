@@ -12,16 +12,39 @@ from markdown_it import MarkdownIt  # rich depends on it
 
 from crowdbench.errors import InputError, MissingError, WriteError
 from crowdbench.files import FileDigest
-from crowdbench.record import KeypointMetrics, Metric, Metrics, RunFolder
+from crowdbench.record import (
+    SCHEMA_VERSION,
+    ConditionFacts,
+    KeypointMetrics,
+    Metric,
+    Metrics,
+    RunFolder,
+)
+from reports.content import read_content
+from reports.markdown import markdown_page
 from reports.published import load_published
 from reports.writing import write_report
-from tests.reports.records import make_metrics, make_run, write_run
+from tests.reports.records import make_facts, make_metrics, make_row, make_run, write_run
 
-TABLES = ("metrics", "keypoints", "published")
+CONDITIONS = ("detector-confidence", "person-iou", "crowd-level")
+TABLES = (
+    "metrics",
+    "keypoints",
+    "published",
+    "robustness",
+    *(f"condition-{c}" for c in CONDITIONS),
+)
+PLOTS = ("precision-recall", "oks-histogram", "keypoints", *(f"condition-{c}" for c in CONDITIONS))
 
 
 def report_of(folder: RunFolder) -> str:
-    return write_report(folder).read_text(encoding="utf-8")
+    """Write the report and return ``report.md``."""
+    return write_report(folder).with_name("report.md").read_text(encoding="utf-8")
+
+
+def text_of(folder: RunFolder) -> str:
+    """Return what ``report.md`` would be, without drawing any plot."""
+    return markdown_page(read_content(folder))
 
 
 def rows_of(markdown: str) -> dict[str, list[str]]:
@@ -53,16 +76,38 @@ def contents(folder: RunFolder) -> dict[str, bytes]:
     return {str(path.relative_to(folder.report)): path.read_bytes() for path in files}
 
 
-def test_the_report_is_one_page_and_three_tables_in_three_formats(tmp_path: Path) -> None:
+def test_the_report_is_two_pages_tables_in_three_formats_and_plots_in_two(tmp_path: Path) -> None:
     folder = write_run(tmp_path, make_run())
-    assert write_report(folder) == tmp_path / "report" / "report.md"
+    assert write_report(folder) == tmp_path / "report" / "index.html"
     tables = {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "tex", "md")}
-    assert set(contents(folder)) == {"report.md", *tables}
+    plots = {f"plots/{name}.{suffix}" for name in PLOTS for suffix in ("svg", "png")}
+    assert set(contents(folder)) == {"index.html", "report.md", *tables, *plots}
+
+
+def test_files_of_conditions_that_are_gone_are_removed_and_no_others(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, make_run())
+    write_report(folder)
+    mine = [
+        folder.report / name for name in ("plots/mine.png", "tables/mine.csv", "plots/notes.txt")
+    ]
+    for path in mine:
+        path.write_text("mine")
+    kept = make_metrics(make_run()).conditions["person-iou"]
+    write_run(tmp_path, make_run(), conditions={"person-iou": kept}, oks_histogram=None, curves=())
+    write_report(folder)
+    names = set(contents(folder))
+    assert {name for name in names if "condition-" in name} == {
+        f"{place}/condition-person-iou.{suffix}"
+        for place, suffixes in (("tables", ("csv", "tex", "md")), ("plots", ("svg", "png")))
+        for suffix in suffixes
+    }
+    assert not {name for name in names if "oks-histogram" in name or "precision" in name}
+    assert all(path.read_text() == "mine" for path in mine)
 
 
 def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
     run = make_run(notes=("12 poses are of other categories",))
-    text = report_of(write_run(tmp_path, run))
+    text = text_of(write_run(tmp_path, run))
     assert text.startswith("# replay on crowdpose-val\n")
     rows = rows_of(text)
     assert rows["AP"] == ["49.58", "7,074", ""]
@@ -76,11 +121,11 @@ def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
     assert "at OKS 0.50: 5,837 persons found, 1,237 missed; 3,000 wrong poses." in text
     assert f"- annotations: `crowdpose_val.json`, 1,234,567 bytes, sha256 `{'ab' * 32}`" in text
     assert f"- predictions: `poses.json`, 7,654 bytes, sha256 `{'cd' * 32}`" in text
-    assert "schema version 1" in text
+    assert f"schema version {SCHEMA_VERSION}" in text
 
 
 def test_a_number_that_is_not_there_is_a_dash_with_the_reason(tmp_path: Path) -> None:
-    rows = rows_of(report_of(write_run(tmp_path, make_run())))
+    rows = rows_of(text_of(write_run(tmp_path, make_run())))
     assert rows["AP_hard"] == ["-", "0", "no image of this level"]
     assert rows["AP_easy"] == ["33.33", "1,200", "no predictions in its images"]
     assert rows["neck"] == ["-", "0", "-", "0"]
@@ -88,7 +133,7 @@ def test_a_number_that_is_not_there_is_a_dash_with_the_reason(tmp_path: Path) ->
 
 def test_a_metric_that_should_be_low_says_so(tmp_path: Path) -> None:
     metrics = {"AP_drop": Metric(0.1, 5, False, None), "late": Metric(None, 0, False, "no pose")}
-    rows = rows_of(report_of(write_run(tmp_path, make_run(), metrics=metrics)))
+    rows = rows_of(text_of(write_run(tmp_path, make_run(), metrics=metrics)))
     assert rows["AP_drop"] == ["10.00", "5", "lower is better"]
     assert rows["late"] == ["-", "0", "lower is better; no pose"]
 
@@ -175,9 +220,28 @@ def test_a_doubt_about_a_figure_that_is_not_shown_has_no_footnote(tmp_path: Path
 
 
 def test_long_tables_are_folded_and_short_ones_are_not(tmp_path: Path) -> None:
-    long = report_of(write_run(tmp_path / "long", make_run("ochuman-test", images=2231)))
+    long = text_of(write_run(tmp_path / "long", make_run("ochuman-test", images=2231)))
     assert "<details><summary>35 rows</summary>" in long
-    assert "<details>" not in report_of(write_run(tmp_path / "short", make_run()))
+    short = write_run(tmp_path / "short", make_run(), conditions={})
+    assert "<details>" not in text_of(short)
+
+
+def test_every_condition_has_its_rule_its_notes_and_a_folded_table(tmp_path: Path) -> None:
+    text = text_of(write_run(tmp_path, make_run()))
+    assert "### Detector confidence\n\n<details><summary>7 rows</summary>" in text
+    rows = rows_of(text)
+    assert rows["&gt;= 0.9"] == ["7,074", "8,137", "8,137", "33.60", "53.60", "38.60", "43.60"]
+    assert rows["0.7 - 0.9"] == ["0", "-¹", "-¹", "-¹", "-¹"]
+    assert "- ¹ no person is evaluated\n" in text
+    assert "- Rule: boxes(score&gt;=t)+oks-nms(0.9)\n- the scores are those of the file" in text
+    assert rows["Detector confidence"] == ["4.99", "45.00", "-"]
+    assert "### Size of persons\n\nNot evaluated: the annotation file has no areas.\n" in text
+
+
+def test_without_conditions_the_report_says_so(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, make_run(), conditions={}, condition_facts={}, robustness={})
+    assert "## Conditions\n\nNo condition was evaluated.\n" in report_of(folder)
+    assert read_csv(folder, "robustness").empty
 
 
 @pytest.mark.parametrize("split", ["coco-train2017", "ochuman-val-hard"])
@@ -188,7 +252,7 @@ def test_a_split_without_published_results_says_so(tmp_path: Path, split: str) -
 
 
 def test_own_annotations_have_no_published_results_whatever_their_name(tmp_path: Path) -> None:
-    text = report_of(write_run(tmp_path, make_run("crowdpose-val", own=True)))
+    text = text_of(write_run(tmp_path, make_run("crowdpose-val", own=True)))
     assert "None: the annotations are the user's own file" in text
     assert "MIPNet" not in text
 
@@ -206,7 +270,7 @@ def test_own_annotations_have_no_published_results_whatever_their_name(tmp_path:
 def test_the_report_says_how_the_boxes_compare(
     tmp_path: Path, boxes: str, scores: str, words: str
 ) -> None:
-    text = report_of(write_run(tmp_path, make_run(boxes=boxes, scores=scores)))
+    text = text_of(write_run(tmp_path, make_run(boxes=boxes, scores=scores)))
     assert words in text
     assert "Boxes of the published rows: gt (8), faster-rcnn (2), yolov3 (1)." in text
     assert (
@@ -215,17 +279,17 @@ def test_the_report_says_how_the_boxes_compare(
 
 
 def test_a_limited_run_is_said_not_to_be_the_papers_split(tmp_path: Path) -> None:
-    text = report_of(write_run(tmp_path / "cut", make_run(images=100, limit=100)))
+    text = text_of(write_run(tmp_path / "cut", make_run(images=100, limit=100)))
     assert "This run covers only the first 100 images (--limit); the papers used the whole" in text
     for limit in (2000, 9999):
         run = make_run(images=2000, limit=limit)
-        assert "--limit" not in report_of(write_run(tmp_path / str(limit), run))
+        assert "--limit" not in text_of(write_run(tmp_path / str(limit), run))
 
 
 def test_other_annotations_under_a_known_name_are_said_not_to_be_official(tmp_path: Path) -> None:
     run = make_run(images=1990)
     counts = make_metrics(run).counts | {"persons": 8000}
-    text = report_of(write_run(tmp_path, run, counts=counts))
+    text = text_of(write_run(tmp_path, run, counts=counts))
     words = "1,990 images instead of 2,000, 8,000 persons instead of 8,527"
     assert f"The annotation file is not the official one ({words})" in text
 
@@ -238,11 +302,21 @@ def test_a_split_without_public_ground_truth_has_a_report_of_dashes(tmp_path: Pa
         metrics={"AP": Metric(None, 0, True, reason), "AR": Metric(None, 0, True, reason)},
         keypoints=(),
         counts={"images": 20288, "poses": 5, "odd_ones": 1},
+        conditions={},
+        condition_facts={
+            name: msgspec.structs.replace(facts, reason=reason)
+            for name, facts in make_facts().items()
+        },
+        robustness={},
+        curves=(),
+        oks_histogram=None,
     )
     text = report_of(folder)
     assert rows_of(text)["AP"] == ["-", "0", reason]
     assert "\n20,288 images; 5 poses; 1 odd ones.\n" in text
     assert "## Keypoints" not in text
+    assert text.count(f"Not evaluated: {reason}.") == 4
+    assert not (folder.report / "plots").exists()
     assert rows_of(text)["**replay (this run)**"][:2] == ["**unknown**", "**-**"]
     assert read_csv(folder, "keypoints").empty
     assert r"\begin{tabular}{lrrrr}" in (folder.report / "tables/keypoints.tex").read_text()
@@ -265,12 +339,28 @@ def test_hostile_names_change_neither_the_page_nor_its_tables(tmp_path: Path) ->
         metrics={evil: Metric(None, 0, True, evil)},
         keypoints=(KeypointMetrics(evil, 1, 1, 0.5, 0.5),),
         counts={evil: 1},
+        conditions={evil: (make_row(evil, None, 0),)},
+        condition_facts={
+            evil: ConditionFacts(
+                evil,
+                evil,
+                evil,
+                kind="bins",
+                selects="images",
+                harder="up",
+                notes=(evil,),
+                reason=None,
+            )
+        },
+        robustness={evil: {evil: Metric(None, 0, True, evil)}},
     )
     text = report_of(folder)
     html = MarkdownIt("commonmark").enable("table").render(text)
     assert "<script" not in html
     assert html.count("<h1>") == 1
-    headings = ["Noticed", "Protocol", "Keypoints", "Published results", "Provenance"]
+    headings = [
+        *("Noticed", "Protocol", "Conditions", "Keypoints", "Published results", "Provenance")
+    ]
     assert [line for line in html.splitlines() if line.startswith("<h2>")] == [
         f"<h2>{heading}</h2>" for heading in headings
     ]
@@ -295,10 +385,22 @@ def test_a_run_that_is_not_scored_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_numbers_of_another_run_are_refused(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, make_run(), signature="crowdbench=1 split=other id=0")
+    run = make_run()
+    other = msgspec.structs.replace(run.protocol, annotations="1" * 12)
+    folder = write_run(tmp_path, run, protocol=other, signature=other.signature)
     with pytest.raises(InputError, match=r"another signature than run\.json"):
         write_report(folder)
     assert not folder.report.exists()
+
+
+def test_a_run_scored_again_under_other_conditions_has_the_signature_of_its_numbers(
+    tmp_path: Path,
+) -> None:
+    run = make_run()
+    again = msgspec.structs.replace(run.protocol, conditions="size[0,32,inf)")
+    text = text_of(write_run(tmp_path, run, protocol=again, signature=again.signature))
+    assert again.signature in text
+    assert run.signature not in text
 
 
 def test_a_report_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:

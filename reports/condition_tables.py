@@ -1,0 +1,178 @@
+"""The tables of the conditions: the metrics row by row, and the figures that sum the rows up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import pandas as pd
+from msgspec import UNSET
+
+from crowdbench.metrics.catalogue import METRICS
+from crowdbench.record import ConditionFacts, ConditionRow, Metric, Metrics
+from crowdbench.terminal import percent
+from reports.markup import superscript
+from reports.naming import file_name
+from reports.tables import NONE, Table
+
+# The CSV has every metric; these are shown where they are there.
+_SHOWN = ("AP", "AP50", "AP75", "AR", "AP_M", "AP_L", "AP_easy", "AP_medium", "AP_hard")
+# Of a condition with none of these: as many as fit.
+_MOST_OTHERS = 6
+
+
+def condition_tables(metrics: Metrics) -> dict[str, Table]:
+    """Return by condition the metrics of its rows; conditions without rows have no table."""
+    return {
+        name: _condition_table(name, metrics.condition_facts[name], rows)
+        for name, rows in metrics.conditions.items()
+        if rows and name in metrics.condition_facts
+    }
+
+
+def _condition_table(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -> Table:
+    known = dict.fromkeys(metric for row in rows for metric in row.metrics)
+    ordered = [m for m in METRICS if m in known] + [m for m in known if m not in METRICS]
+    shown = _shown_metrics(rows, ordered)
+    counts = _shown_counts(facts, rows)
+    footnotes = _Footnotes()
+    label = facts.axis
+    cells = [
+        (
+            row.label,
+            *(NONE if n is None else f"{n:,}" for n in (count(row) for count in counts.values())),
+            *(footnotes.cell(row.metrics.get(metric)) for metric in shown),
+        )
+        for row in rows
+    ]
+    return Table(
+        name=f"condition-{file_name(name)}",
+        data=_condition_data(rows, ordered),
+        header=(label, *counts, *shown),
+        cells=tuple(cells),
+        numbers=frozenset((*counts, *shown)),
+        footnotes=footnotes.texts,
+        sorted_by={label: "row"} | {what: f"n_{what}" for what in counts} | {m: m for m in shown},
+    )
+
+
+def _shown_metrics(rows: Sequence[ConditionRow], known: Sequence[str]) -> list[str]:
+    """Return the metrics to show: the usual ones that have a value in some row."""
+    names = [metric for metric in _SHOWN if metric in known] or list(known)[:_MOST_OTHERS]
+    having = [
+        name
+        for name in names
+        if any(name in row.metrics and row.metrics[name].value is not None for row in rows)
+    ]
+    return having or names[:1]
+
+
+def _shown_counts(
+    facts: ConditionFacts, rows: Sequence[ConditionRow]
+) -> dict[str, Callable[[ConditionRow], int | None]]:
+    """Return the counts to show: the persons, what the rows choose, and what differs by row."""
+    counts: dict[str, Callable[[ConditionRow], int | None]] = {
+        "images": lambda row: row.n_images,
+        "persons": lambda row: row.n_persons,
+        "boxes": lambda row: None if row.n_boxes is UNSET else row.n_boxes,
+        "poses": lambda row: row.n_poses,
+    }
+    return {
+        what: count
+        for what, count in counts.items()
+        if what in ("persons", facts.selects) or len({count(row) for row in rows}) > 1
+    }
+
+
+def _condition_data(rows: Sequence[ConditionRow], metrics: Sequence[str]) -> pd.DataFrame:
+    """Return everything the record holds of the rows, a column per number."""
+    data = []
+    for i, row in enumerate(rows, 1):
+        fields = {
+            "row": i,
+            "label": row.label,
+            "threshold": row.threshold,
+            "low": row.low,
+            "high": row.high,
+            "n_images": row.n_images,
+            "n_persons": row.n_persons,
+            "n_boxes": row.n_boxes,
+            "n_poses": row.n_poses,
+        }
+        found = {key: value for key, value in fields.items() if value is not UNSET}
+        data.append(found | _metric_columns(row.metrics, metrics))
+    order = dict.fromkeys(
+        ("row", "label", "threshold", "low", "high", "n_images", "n_persons", "n_boxes", "n_poses")
+    )
+    present = dict.fromkeys(key for found in data for key in found)
+    columns = [key for key in order if key in present] + [k for k in present if k not in order]
+    # Whole numbers stay whole where a row has none.
+    return pd.DataFrame(
+        {key: pd.Series([found.get(key) for found in data], dtype=object) for key in columns}
+    )
+
+
+def _metric_columns(found: dict[str, Metric], names: Iterable[str]) -> dict[str, object]:
+    columns: dict[str, object] = {}
+    for name in names:
+        metric = found.get(name)
+        columns[name] = None if metric is None else metric.value
+        columns[f"{name}_n"] = None if metric is None else metric.n
+    reasons = [f"{name}: {m.reason}" for name, m in found.items() if m.reason]
+    columns["remarks"] = "; ".join(reasons) or None
+    return columns
+
+
+def robustness_table(metrics: Metrics) -> Table:
+    """Return the figures that sum up each condition: a row per condition, a column per figure."""
+    figures = dict.fromkeys(name for found in metrics.robustness.values() for name in found)
+    footnotes = _Footnotes()
+    headers = {name: _figure_header(name, metrics) for name in figures}
+    data: list[dict[str, object]] = []
+    cells = []
+    for i, (condition, found) in enumerate(metrics.robustness.items(), 1):
+        facts = metrics.condition_facts.get(condition)
+        data.append({"row": i, "condition": condition} | _metric_columns(found, figures))
+        cells.append(
+            (
+                condition if facts is None else facts.title,
+                *(footnotes.cell(found.get(name)) for name in figures),
+            )
+        )
+    columns = ("row", "condition", *(c for name in figures for c in (name, f"{name}_n")))
+    return Table(
+        name="robustness",
+        data=pd.DataFrame(data, columns=[*columns, "remarks"], dtype=object),
+        header=("condition", *headers.values()),
+        cells=tuple(cells),
+        numbers=frozenset(headers.values()),
+        footnotes=footnotes.texts,
+        sorted_by={"condition": "row"} | {header: name for name, header in headers.items()},
+    )
+
+
+def _figure_header(name: str, metrics: Metrics) -> str:
+    """Return the figure's name; an arrow says that low is good."""
+    directions = {
+        found[name].higher_is_better for found in metrics.robustness.values() if name in found
+    }
+    return f"{name} ({'lower' if directions == {False} else 'higher'} is better)"
+
+
+class _Footnotes:
+    """Numbers the reasons of a table's cells, equal ones once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def cell(self, metric: Metric | None) -> str:
+        """Return the text of a cell, with the mark of its reason."""
+        if metric is None:
+            return NONE
+        if metric.reason is None:
+            return percent(metric.value)
+        number = self._numbers.setdefault(metric.reason, len(self._numbers) + 1)
+        return percent(metric.value) + superscript(number)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(self._numbers)

@@ -1,0 +1,138 @@
+"""What a report is made of: the records of a run, its tables and its plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from crowdbench.errors import CrowdbenchError, InputError
+from crowdbench.record import Environment, Metrics, Run, RunFolder, WorstImages
+from reports.condition_tables import condition_tables, robustness_table
+from reports.plots import (
+    Plot,
+    condition_plots,
+    keypoints_plot,
+    oks_plot,
+    precision_recall_plot,
+)
+from reports.published import Entry, Published, load_published
+from reports.tables import Table, keypoints_table, metrics_table, published_table
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content of a report, whatever form it takes.
+
+    Attributes:
+        run: what was asked.
+        metrics: every number.
+        published: what papers printed about the split; nothing for a user's own annotations.
+        worst: the images with the lowest mean OKS; None if the run folder has none.
+        images: the folder of the image files; None if it is not known.
+    """
+
+    run: Run
+    metrics: Metrics
+    published: Published
+    worst: WorstImages | None
+    images: Path | None
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The published rows to compare with."""
+        return self.published.main_entries
+
+    @cached_property
+    def metrics_table(self) -> Table:
+        """Every metric on the whole split."""
+        return metrics_table(self.metrics)
+
+    @cached_property
+    def condition_tables(self) -> dict[str, Table]:
+        """By condition, the metrics of its rows."""
+        return condition_tables(self.metrics)
+
+    @cached_property
+    def robustness_table(self) -> Table:
+        """The figures that sum up the conditions."""
+        return robustness_table(self.metrics)
+
+    @cached_property
+    def keypoints_table(self) -> Table:
+        """The accuracy of every keypoint."""
+        return keypoints_table(self.metrics)
+
+    @cached_property
+    def published_table(self) -> Table:
+        """The measured row above the published ones."""
+        return published_table(self.run, self.metrics, self.entries)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables."""
+        return (
+            self.metrics_table,
+            *self.condition_tables.values(),
+            self.robustness_table,
+            self.keypoints_table,
+            self.published_table,
+        )
+
+    @cached_property
+    def condition_plots(self) -> dict[str, Plot]:
+        """By condition, its plot."""
+        return condition_plots(self.metrics)
+
+    @cached_property
+    def split_plots(self) -> tuple[Plot, ...]:
+        """The plots of the whole split; none without public ground truth."""
+        found = (precision_recall_plot(self.metrics), oks_plot(self.metrics))
+        return tuple(plot for plot in found if plot is not None)
+
+    @cached_property
+    def keypoints_plot(self) -> Plot | None:
+        """The accuracy of every keypoint; None without public ground truth."""
+        return keypoints_plot(self.metrics)
+
+    @property
+    def plots(self) -> tuple[Plot, ...]:
+        """All plots."""
+        last = () if self.keypoints_plot is None else (self.keypoints_plot,)
+        return (*self.condition_plots.values(), *self.split_plots, *last)
+
+
+def read_content(folder: RunFolder) -> Content:
+    """Return the content of a scored run's report.
+
+    Raises:
+        MissingError: if the folder holds no scored run.
+        InputError: if a record is broken, or the records do not belong together.
+    """
+    run, metrics = folder.read(Run), folder.read(Metrics)
+    # Scores can be made again under other conditions; all else is the run's.
+    asked = msgspec.structs.replace(metrics.protocol, conditions=run.protocol.conditions)
+    if asked != run.protocol:
+        raise InputError(
+            f"{folder.path}: metrics.json has another signature than run.json, so its numbers are "
+            f"of another run: run `crowdbench score {folder.path}`"
+        )
+    worst = folder.read(WorstImages) if folder.has(WorstImages) else None
+    return Content(
+        run=run,
+        metrics=metrics,
+        published=Published() if run.split.own else load_published(run.split.name),
+        worst=worst,
+        images=_image_folder(folder) if worst is not None and worst.images else None,
+    )
+
+
+def _image_folder(folder: RunFolder) -> Path | None:
+    """Return where the image files are; a report does without them, whatever the reason."""
+    try:
+        images = folder.read(Environment).images
+    except CrowdbenchError:
+        return None
+    return None if images is None else Path(images)

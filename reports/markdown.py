@@ -1,0 +1,122 @@
+"""The report as Markdown, to stand in a pull request: tables and words, no plots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crowdbench.files import FileDigest
+from reports.comparison import differences
+from reports.content import Content
+from reports.markup import markdown_code, markdown_fence, markdown_text
+from reports.tables import Table
+from reports.wording import (
+    CONDITIONS_LEGEND,
+    KEYPOINTS_LEGEND,
+    METRICS_LEGEND,
+    NO_CONDITIONS,
+    PUBLISHED_INTRODUCTION,
+    PUBLISHED_LEGEND,
+    ROBUSTNESS_LEGEND,
+    condition_words,
+    counts_words,
+    options_words,
+    papers_words,
+    without_published,
+)
+
+# A longer table is folded, so that a report can stand in a pull request.
+_MOST_ROWS = 20
+
+
+def markdown_page(content: Content) -> str:
+    """Return the report in GitHub's Markdown."""
+    sections = [
+        *_summary(content),
+        *_conditions(content),
+        *_keypoints(content),
+        *_published(content),
+        *_provenance(content),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _summary(content: Content) -> list[str]:
+    run, metrics = content.run, content.metrics
+    return [
+        f"# {markdown_text(run.predictor.name)} on {markdown_text(run.split.name)}",
+        content.metrics_table.markdown(),
+        METRICS_LEGEND,
+        markdown_text(counts_words(metrics.counts)),
+        "Plots are in `plots/`, all tables in `tables/`; `index.html` shows both.",
+        *(["## Noticed", _list(metrics.notes)] if metrics.notes else []),
+        "## Protocol",
+        markdown_fence(metrics.signature),
+    ]
+
+
+def _conditions(content: Content) -> list[str]:
+    sections = ["## Conditions"]
+    if not content.metrics.condition_facts:
+        return [*sections, NO_CONDITIONS]
+    if content.robustness_table.cells:
+        sections += [content.robustness_table.markdown(), ROBUSTNESS_LEGEND]
+    if content.condition_tables:
+        sections.append(CONDITIONS_LEGEND)
+    for name, facts in content.metrics.condition_facts.items():
+        sections.append(f"### {markdown_text(facts.title)}")
+        table = content.condition_tables.get(name)
+        if table is None:
+            sections.append(markdown_text(f"Not evaluated: {facts.reason or 'no rows'}."))
+        else:
+            n_rows = len(table.cells)
+            sections.append(_folded(table, f"{n_rows} rows"))
+        sections.append(_list(condition_words(facts)))
+    return sections
+
+
+def _keypoints(content: Content) -> list[str]:
+    if not content.metrics.keypoints:
+        return []
+    return ["## Keypoints", _folded_if_long(content.keypoints_table), KEYPOINTS_LEGEND]
+
+
+def _published(content: Content) -> list[str]:
+    title = "## Published results"
+    if (reason := without_published(content)) is not None:
+        return [title, markdown_text(reason)]
+    return [
+        title,
+        PUBLISHED_INTRODUCTION,
+        _list(differences(content.run, content.metrics, content.entries)),
+        _folded_if_long(content.published_table),
+        PUBLISHED_LEGEND,
+        _list(papers_words(content)),
+    ]
+
+
+def _provenance(content: Content) -> list[str]:
+    run = content.run
+    files = {"annotations": run.split.annotations} | run.predictor.inputs
+    lines = [f"- {markdown_text(role)}: {_digest(file)}" for role, file in files.items()]
+    if options := options_words(content):
+        lines.append(f"- options: {markdown_code(options)}")
+    lines.append(f"- crowdbench record, schema version {run.schema_version}")
+    return ["## Provenance", "\n".join(lines)]
+
+
+def _digest(file: FileDigest) -> str:
+    return f"{markdown_code(file.name)}, {file.size:,} bytes, sha256 {markdown_code(file.sha256)}"
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {markdown_text(line)}" for line in lines)
+
+
+def _folded_if_long(table: Table) -> str:
+    """Return the table, behind a line to click on if it is long."""
+    n_rows = len(table.cells)
+    return table.markdown() if n_rows <= _MOST_ROWS else _folded(table, f"{n_rows} rows")
+
+
+def _folded(table: Table, summary: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{table.markdown()}\n\n</details>"

@@ -1,0 +1,108 @@
+"""The report of a run as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from crowdbench.metrics.catalogue import METRICS
+from crowdbench.record import ConditionFacts, Metrics
+from crowdbench.terminal import percent
+from reports import wording
+from reports.comparison import differences
+from reports.content import Content
+from reports.figure import svg_of
+from reports.naming import file_name
+from reports.page import render_page
+from reports.plots import Plot
+from reports.tables import Table
+from reports.worst_images import drawings
+
+# The figures at the head of the page: the first so many that are there.
+_HEADLINES = ("AP", "AP50", "AP75", "AR", "AP_hard", "PCK")
+_MOST_HEADLINES = 5
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure at the head of the page: its name, its value in percent, and what else to know."""
+
+    name: str
+    value: str
+    description: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class ConditionSection:
+    """A condition on the page.
+
+    Attributes:
+        place: its id in the page.
+        facts: what it is.
+        sentences: what the caption of its plot does not say.
+        plot: None if it has no rows.
+        table: None if it has no rows.
+    """
+
+    place: str
+    facts: ConditionFacts
+    sentences: Sequence[str]
+    plot: Plot | None
+    table: Table | None
+
+
+def html_page(content: Content) -> str:
+    """Return the report as a page that is one file."""
+    run, metrics = content.run, content.metrics
+    return render_page(
+        "run.html.j2",
+        content=content,
+        run=run,
+        metrics=metrics,
+        title=f"{run.predictor.name} on {run.split.name}",
+        headlines=_headlines(metrics),
+        counts=wording.counts_words(metrics.counts),
+        conditions=_conditions(content),
+        wording=wording,
+        inline=lambda plot: Markup(svg_of(plot.figure, plot.name, f"{plot.title}. {plot.caption}")),
+        differences=differences(run, metrics, content.entries),
+        without_published=wording.without_published(content),
+        papers=wording.papers_words(content),
+        worst=None
+        if content.worst is None
+        else drawings(content.worst, run.split.skeleton, content.images),
+        files={"annotations": run.split.annotations} | run.predictor.inputs,
+    )
+
+
+def _headlines(metrics: Metrics) -> list[Headline]:
+    found = [name for name in _HEADLINES if name in metrics.metrics] or list(metrics.metrics)
+    headlines = []
+    for name in found[:_MOST_HEADLINES]:
+        metric = metrics.metrics[name]
+        known = METRICS.get(name)
+        headlines.append(
+            Headline(
+                name,
+                percent(metric.value, 1),
+                "" if known is None else known.description,
+                f"n = {metric.n:,}" if metric.value is not None else metric.reason or "no value",
+            )
+        )
+    return headlines
+
+
+def _conditions(content: Content) -> list[ConditionSection]:
+    return [
+        ConditionSection(
+            f"condition-{file_name(name)}",
+            facts,
+            facts.notes if name in content.condition_plots else wording.condition_words(facts),
+            content.condition_plots.get(name),
+            content.condition_tables.get(name),
+        )
+        for name, facts in content.metrics.condition_facts.items()
+    ]

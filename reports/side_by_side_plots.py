@@ -1,0 +1,306 @@
+"""The plots of a comparison: a line, or a bar in each group, for every run."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from msgspec import UNSET
+
+from reports.figure import (
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    SMALL,
+    STYLES,
+    WIDTH,
+    Style,
+    category_layout,
+    label_categories,
+    new_figure,
+    percent_limits,
+    plain_text,
+    style,
+    text_width,
+)
+from reports.markup import one_line
+from reports.naming import file_name
+from reports.plots import Plot
+from reports.side_by_side import ComparedCondition, ComparedRun, Comparison
+from reports.side_by_side_tables import common_counts, condition_counts, row_count
+from reports.side_by_side_wording import Footnotes
+
+# All lengths are inches.
+_LEFT, _RIGHT, _BOTTOM = 0.68, 0.2, 0.5
+_LEGEND_LEFT, _LEGEND_LINE, _LEGEND_SAMPLE = 0.1, 0.157, 0.65
+_FOOTNOTE_LINE, _FOOTNOTE_LETTERS = 0.15, 86
+# Share of a group's place that its bars fill.
+_FILLED = 0.84
+# Bars narrower than this have no room for their numbers above them.
+_LEAST_WIDTH = 0.26
+
+_Values = list[float | None]
+
+
+def comparison_plots(comparison: Comparison) -> dict[str, Plot]:
+    """Return the plots by the condition they show, without those that would be empty.
+
+    Precision over recall, which is of no condition, stands under the name ``""``.
+    """
+    plots = {
+        name: _condition_plot(comparison.runs, name, condition)
+        for name, condition in comparison.conditions.items()
+        if any(value is not None for run in _ap(condition) for value in run)
+    }
+    if any(curve.precision for run in comparison.runs for curve in run.curves):
+        plots[""] = _curves_plot(comparison.runs)
+    return plots
+
+
+def run_style(index: int) -> Style:
+    """Return how the run of that index is drawn.
+
+    Where the colours begin again, they come with another dash, marker and hatch.
+
+    >>> run_style(0) == run_style(7), run_style(0).colour == run_style(7).colour
+    (False, True)
+    """
+    turn, place = divmod(index, len(STYLES))
+    return STYLES[(place + turn) % len(STYLES)]._replace(colour=STYLES[place].colour)
+
+
+@style()
+def _condition_plot(runs: Sequence[ComparedRun], name: str, condition: ComparedCondition) -> Plot:
+    """Draw AP over the rows, and below it what takes part in each."""
+    labels = [plain_text(row.label, 24) for row in condition.rows]
+    thresholds = _thresholds(condition)
+    places = thresholds or [float(i) for i in range(len(labels))]
+    angle, bottom = (0, _BOTTOM) if thresholds else category_layout(labels, WIDTH - _LEFT - _RIGHT)
+    bars = condition.kind == "levels"
+    figure, (upper, lower) = _framed(runs, (2.2, 0.75), bars, bottom)
+    values = _ap(condition)
+    if bars:
+        _draw_bars(upper, values, numbers="{:.1f}")
+        upper.set_ylim(0, 1.12 * max(1.0, *(v for run in values for v in run if v is not None)))
+        upper.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
+    else:
+        _draw_lines(upper, places, values)
+        upper.set_ylim(*percent_limits(v for run in values for v in run if v is not None))
+    _mark_gaps(upper, places, condition, values)
+    what = condition_counts(condition)
+    _draw_counts(lower, places, condition, what, bars)
+    if thresholds:
+        pad = 0.04 * (places[-1] - places[0]) or 0.5
+        lower.set_xlim(places[0] - pad, places[-1] + pad)
+    else:
+        label_categories(lower, labels, angle)
+    upper.set_ylabel("AP, %")
+    lower.set_ylabel(what)
+    figure.align_ylabels()
+    towards = "harder \u2192" if condition.harder == "up" else "\u2190 harder"
+    lower.set_xlabel(f"{plain_text(condition.axis, 70)}   ({towards})")
+    caption = f"Above, AP; below, the {what} that take part. Rule: {condition.rule}."
+    return Plot(
+        f"condition-{file_name(name)}", one_line(condition.title), one_line(caption), figure
+    )
+
+
+@style()
+def _curves_plot(runs: Sequence[ComparedRun]) -> Plot:
+    """Draw precision over recall, a panel for each OKS."""
+    levels = sorted({curve.oks for run in runs for curve in run.curves if curve.precision})
+    figure, panels = _framed(runs, (1.75,) * len(levels), False, _BOTTOM)
+    for panel, oks in zip(panels, levels, strict=True):
+        for i, run in enumerate(runs):
+            for precision in (c.precision for c in run.curves if c.oks == oks and c.precision):
+                last = max((k for k, p in enumerate(precision) if p > 0), default=0)
+                steps = max(len(precision) - 1, 1)
+                recall = [100 * k / steps for k in range(last + 1)]
+                # Few markers, and those of each run at other places.
+                marks = (3 * i % 24, 24)
+                _line(panel, recall, [100 * p for p in precision[: last + 1]], i, marks)
+        panel.set(xlim=(0, 100), ylim=(0, 100), ylabel="precision, %")
+        panel.text(1.5, 4, f"OKS {oks:.2f}", color=INK)
+        panel.grid(True, axis="both")
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(MultipleLocator(20))
+    panels[-1].set_xlabel("recall, %")
+    return Plot(
+        "precision-recall",
+        "Precision and recall",
+        "Interpolated precision at 101 levels of recall, for matches of at least the OKS named. A "
+        "curve ends where no pose reaches more recall; there AP counts 0.",
+        figure,
+    )
+
+
+def _framed(
+    runs: Sequence[ComparedRun], heights: Sequence[float], bars: bool, bottom: float
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with the names of the runs above its panels and the footnotes below."""
+    footnotes = Footnotes()
+    names = [plain_text(name) for name in footnotes.headings(runs)]
+    widest = max(text_width(name) for name in names) + _LEGEND_SAMPLE
+    columns = min(len(runs), max(1, int((WIDTH - 2 * _LEGEND_LEFT) / widest)))
+    lines = [
+        line
+        for note in footnotes.lines
+        for line in textwrap.wrap(plain_text(note, 2000), _FOOTNOTE_LETTERS)
+    ]
+    figure, panels = new_figure(
+        heights,
+        left=_LEFT,
+        right=_RIGHT,
+        top=0.2 + _LEGEND_LINE * -(-len(runs) // columns),
+        bottom=bottom + _FOOTNOTE_LINE * len(lines),
+    )
+    height = figure.get_size_inches()[1]
+    legend = figure.legend(
+        [_sample(i, bars) for i in range(len(runs))],
+        [str(i) for i in range(len(runs))],
+        loc="upper left",
+        bbox_to_anchor=(_LEGEND_LEFT / WIDTH, 1 - 0.06 / height),
+        ncols=columns,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=3.2,
+        columnspacing=1.2,
+        labelspacing=0.3,
+    )
+    # Not as labels: matplotlib leaves those out that begin with "_".
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
+    for i, line in enumerate(reversed(lines)):
+        place = (_LEGEND_LEFT / WIDTH, (0.06 + _FOOTNOTE_LINE * i) / height)
+        figure.text(*place, line, color=MUTED, fontsize=SMALL)
+    return figure, panels
+
+
+def _draw_lines(axes: Axes, places: Sequence[float], runs: Sequence[_Values]) -> None:
+    for i, values in enumerate(runs):
+        _line(axes, places, values, i)
+
+
+def _line(
+    axes: Axes,
+    xs: Sequence[float],
+    ys: Sequence[float | None],
+    index: int,
+    markevery: tuple[int, int] | None = None,
+) -> None:
+    """Draw the line of a run; where it has no value there is a gap."""
+    axes.plot(
+        xs,
+        [float("nan") if y is None else y for y in ys],
+        **_line_look(index),
+        markevery=markevery,
+        clip_on=False,
+    )
+
+
+def _draw_bars(axes: Axes, runs: Sequence[_Values], numbers: str) -> None:
+    """Draw a bar for every run in each group, with its number above it where there is room."""
+    width = _FILLED / len(runs)
+    n_groups = len(runs[0])
+    room = width * (WIDTH - _LEFT - _RIGHT) / (n_groups + 0.2) >= _LEAST_WIDTH
+    for i, values in enumerate(runs):
+        shift = (i - (len(runs) - 1) / 2) * width
+        there = [(x + shift, v) for x, v in enumerate(values) if v is not None]
+        axes.bar([x for x, _ in there], [v for _, v in there], 0.9 * width, **_bar_look(i))
+        for place in there if room else ():
+            axes.annotate(
+                numbers.format(place[1]),
+                place,
+                (0, 1.5),
+                textcoords="offset points",
+                ha="center",
+                fontsize=SMALL,
+            )
+
+
+def _mark_gaps(
+    axes: Axes, places: Sequence[float], condition: ComparedCondition, runs: Sequence[_Values]
+) -> None:
+    """Say at every row in which no run has a value that there is none."""
+    for place, compared, values in zip(
+        places, condition.rows, zip(*runs, strict=True), strict=True
+    ):
+        if all(value is None for value in values):
+            persons = any(row is not None and row.n_persons for row in compared.runs)
+            axes.text(
+                place,
+                0.04,
+                "no value" if persons else "no persons",
+                transform=axes.get_xaxis_transform(),
+                rotation=90,
+                ha="center",
+                va="bottom",
+                color=MUTED,
+                fontsize=SMALL,
+            )
+
+
+def _draw_counts(
+    axes: Axes, places: Sequence[float], condition: ComparedCondition, what: str, bars: bool
+) -> None:
+    """Draw what takes part in each row: once where it is the same in all runs."""
+    counts = [[row_count(row, what) for row in compared.runs] for compared in condition.rows]
+    common = common_counts(counts)
+    if common is None:
+        by_run: list[_Values] = [list(run) for run in zip(*counts, strict=True)]
+        if bars:
+            _draw_bars(axes, by_run, numbers="{:,}")
+        else:
+            _draw_lines(axes, places, by_run)
+    else:
+        shown = [n or 0 for n in common]
+        if condition.kind == "threshold":
+            axes.fill_between(places, shown, color=GRID, linewidth=0)
+            axes.plot(places, shown, color=MUTED, linewidth=1, marker="o", markersize=2.5)
+        else:
+            axes.bar(places, shown, 0.62, facecolor=GRID, edgecolor=MUTED, linewidth=0.6)
+    axes.set_ylim(0, 1.15 * max(1, *(n or 0 for row in counts for n in row)))
+    axes.yaxis.set_major_locator(MaxNLocator(2, integer=True, min_n_ticks=2))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+def _line_look(index: int) -> dict[str, Any]:
+    look = run_style(index)
+    return {"color": look.colour, "linestyle": look.dash, "marker": look.marker}
+
+
+def _bar_look(index: int) -> dict[str, Any]:
+    look = run_style(index)
+    face = PAPER if look.hatch else look.colour
+    return {"facecolor": face, "edgecolor": look.colour, "hatch": look.hatch, "linewidth": 0.6}
+
+
+def _sample(index: int, bars: bool) -> Line2D | Patch:
+    """Return what stands for a run in the legend."""
+    return Patch(**_bar_look(index)) if bars else Line2D([], [], **_line_look(index))
+
+
+def _ap(condition: ComparedCondition) -> list[_Values]:
+    """Return AP of every run by row, in percent."""
+    by_row = [
+        [None if row is None else row.metrics.get("AP") for row in compared.runs]
+        for compared in condition.rows
+    ]
+    return [
+        [None if ap is None or ap.value is None else 100 * ap.value for ap in run]
+        for run in zip(*by_row, strict=True)
+    ]
+
+
+def _thresholds(condition: ComparedCondition) -> list[float]:
+    """Return the thresholds of the rows; nothing for bins."""
+    rows = (next(row for row in compared.runs if row is not None) for compared in condition.rows)
+    return [row.threshold for row in rows if row.threshold is not UNSET]

@@ -1,0 +1,276 @@
+"""The tables of a comparison, in files and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from msgspec import UNSET, UnsetType
+
+from crowdbench.record import ConditionRow
+from crowdbench.terminal import percent, print_table
+from reports.markup import one_line
+from reports.naming import file_name
+from reports.side_by_side import (
+    ComparedCondition,
+    ComparedMetric,
+    ComparedRow,
+    ComparedRun,
+    Comparison,
+)
+from reports.side_by_side_wording import LEGEND, Footnotes, left_out_lines
+from reports.tables import NONE, Table
+
+_FIGURE_COLUMNS = ("value", "difference", "n", "higher_is_better", "reason")
+_PLACES = ("threshold", "low", "high")
+_SIZES = ("n_images", "n_persons", "n_boxes", "n_poses")
+# With more runs a count of each would make the table too wide to read.
+_MOST_COUNTED = 4
+_ABSENT = "not among the numbers of this run"
+
+
+def print_comparison(comparison: Comparison, path: Path) -> None:
+    """Print the tables, what must be known of them, and where the comparison is."""
+    _print_table("Whole split", metrics_table(comparison))
+    for condition, table in condition_tables(comparison).items():
+        _print_table(f"{comparison.conditions[condition].title}: AP", table)
+    if comparison.robustness:
+        _print_table("Robustness", robustness_table(comparison))
+    print(LEGEND)
+    for line in left_out_lines(comparison):
+        print(f"left out: {line}")
+    print(f"comparison: {path}")
+
+
+def _print_table(heading: str, table: Table) -> None:
+    print(one_line(heading))
+    numbers = [i for i, name in enumerate(table.header) if name in table.numbers]
+    print_table(table.header, table.cells, numbers)
+    for mark, footnote in table.marked_footnotes():
+        print(mark, footnote)
+    print()
+
+
+def metrics_table(comparison: Comparison) -> Table:
+    """Return the numbers on the whole split, a column per run."""
+    footnotes = Footnotes()
+    headings = footnotes.headings(comparison.runs)
+    cells = []
+    for name, figures in comparison.metrics.items():
+        found = {
+            run.name: figure.n
+            for run, figure in zip(comparison.runs, figures, strict=True)
+            if figure is not None
+        }
+        n = f"{next(iter(found.values())):,}"
+        if len(set(found.values())) > 1:
+            n = NONE + footnotes.mark(
+                f"n of {name}: " + ", ".join(f"{n:,} in {run}" for run, n in found.items())
+            )
+        cells.append((_metric_name(name, figures), *_figure_cells(figures, footnotes), n))
+    return Table(
+        name="metrics",
+        data=_data(
+            ("metric", "run", *_FIGURE_COLUMNS),
+            [
+                (name, run.name, *_figure_data(figure))
+                for name, figures in comparison.metrics.items()
+                for run, figure in zip(comparison.runs, figures, strict=True)
+            ],
+        ),
+        header=("metric", *headings, "n"),
+        cells=tuple(cells),
+        numbers=frozenset((*headings, "n")),
+        footnotes=footnotes.texts,
+    )
+
+
+def condition_tables(comparison: Comparison) -> dict[str, Table]:
+    """Return by condition its rows, with AP in a column per run; the CSV has every metric."""
+    return {
+        name: _condition_table(comparison.runs, name, condition)
+        for name, condition in comparison.conditions.items()
+    }
+
+
+def _condition_table(runs: Sequence[ComparedRun], name: str, condition: ComparedCondition) -> Table:
+    footnotes = Footnotes()
+    headings = footnotes.headings(runs)
+    what = condition_counts(condition)
+    counts = [[row_count(row, what) for row in compared.runs] for compared in condition.rows]
+    common = common_counts(counts)
+    axis, counts_header = one_line(condition.axis), [what]
+    if common is not None:
+        counts = [[n] for n in common]
+    elif len(runs) <= _MOST_COUNTED:
+        counts_header = [f"{what}: {heading}" for heading in headings]
+    else:
+        counts, counts_header = [[] for _ in counts], []
+        axis += footnotes.mark(f"The {what} of each run are in the plot and the CSV file.")
+    metrics = dict.fromkeys(
+        metric
+        for compared in condition.rows
+        for row in compared.runs
+        if row is not None
+        for metric in row.metrics
+    )
+    return Table(
+        name=f"condition-{file_name(name)}",
+        data=_data(
+            ("label", *_PLACES, "run", *_SIZES, *metrics, "AP_difference"),
+            [
+                (compared.label, *_row_data(row, run.name, list(metrics)), difference)
+                for compared in condition.rows
+                for run, row, difference in zip(
+                    runs, compared.runs, compared.differences, strict=True
+                )
+            ],
+        ),
+        header=(axis, *headings, *counts_header),
+        cells=tuple(
+            (
+                one_line(compared.label),
+                *_row_cells(compared, footnotes),
+                *(NONE if n is None else f"{n:,}" for n in ns),
+            )
+            for compared, ns in zip(condition.rows, counts, strict=True)
+        ),
+        numbers=frozenset((*headings, *counts_header)),
+        footnotes=footnotes.texts,
+    )
+
+
+def robustness_table(comparison: Comparison) -> Table:
+    """Return the figures that sum up the conditions, a column per run."""
+    footnotes = Footnotes()
+    headings = footnotes.headings(comparison.runs)
+    rows = [
+        (condition, name, figures)
+        for condition, by_name in comparison.robustness.items()
+        for name, figures in by_name.items()
+    ]
+    return Table(
+        name="robustness",
+        data=_data(
+            ("condition", "figure", "run", *_FIGURE_COLUMNS),
+            [
+                (condition, name, run.name, *_figure_data(figure))
+                for condition, name, figures in rows
+                for run, figure in zip(comparison.runs, figures, strict=True)
+            ],
+        ),
+        header=("condition", "figure", *headings),
+        cells=tuple(
+            (
+                one_line(comparison.conditions[condition].title),
+                _metric_name(name, figures),
+                *_figure_cells(figures, footnotes),
+            )
+            for condition, name, figures in rows
+        ),
+        numbers=frozenset(headings),
+        footnotes=footnotes.texts,
+    )
+
+
+def condition_counts(condition: ComparedCondition) -> str:
+    """Return what tells best how much a row holds: ``boxes``, ``poses`` or ``persons``."""
+    if condition.selects != "poses":
+        return "persons"
+    rows = [row for compared in condition.rows for row in compared.runs if row is not None]
+    return "boxes" if all(row.n_boxes is not UNSET for row in rows) else "poses"
+
+
+def row_count(row: ConditionRow | None, what: str) -> int | None:
+    """Return how many ``boxes``, ``poses`` or ``persons`` take part in a row."""
+    if row is None:
+        return None
+    n: int | UnsetType = getattr(row, f"n_{what}")
+    return None if n is UNSET else n
+
+
+def common_counts(rows: Sequence[Sequence[int | None]]) -> list[int | None] | None:
+    """Return the count that all runs have, by row; None if runs differ.
+
+    A run that has no such row has no count, which is no other one.
+
+    >>> common_counts([[5, 5], [None, 3]]), common_counts([[5, 4]])
+    ([5, 3], None)
+    """
+    found = [list({n for n in row if n is not None}) for row in rows]
+    if any(len(ns) > 1 for ns in found):
+        return None
+    return [ns[0] if ns else None for ns in found]
+
+
+def _data(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+    # As objects: whole numbers stay whole where a row has none.
+    return pd.DataFrame(rows, columns=list(columns), dtype=object)
+
+
+def _figure_data(figure: ComparedMetric | None) -> tuple[object, ...]:
+    if figure is None:
+        return (None,) * len(_FIGURE_COLUMNS)
+    return tuple(getattr(figure, name) for name in _FIGURE_COLUMNS)
+
+
+def _row_data(row: ConditionRow | None, run: str, metrics: Sequence[str]) -> tuple[object, ...]:
+    if row is None:
+        nothing = (None,)
+        return (*nothing * len(_PLACES), run, *nothing * (len(_SIZES) + len(metrics)))
+    values = (row.metrics.get(name) for name in metrics)
+    return (
+        *(_given(getattr(row, name)) for name in _PLACES),
+        run,
+        *(_given(getattr(row, name)) for name in _SIZES),
+        *(None if value is None else value.value for value in values),
+    )
+
+
+def _given(value: float | UnsetType | None) -> float | None:
+    return None if value is UNSET else value
+
+
+def _metric_name(name: str, figures: Sequence[ComparedMetric | None]) -> str:
+    is_lower = any(figure is not None and not figure.higher_is_better for figure in figures)
+    return one_line(name) + (" (lower is better)" if is_lower else "")
+
+
+def _figure_cells(figures: Sequence[ComparedMetric | None], footnotes: Footnotes) -> list[str]:
+    return [
+        NONE + footnotes.mark(_ABSENT)
+        if figure is None
+        else _cell(figure.value, figure.difference if i else None, figure.reason, footnotes)
+        for i, figure in enumerate(figures)
+    ]
+
+
+def _row_cells(compared: ComparedRow, footnotes: Footnotes) -> list[str]:
+    cells = []
+    for i, row in enumerate(compared.runs):
+        ap = None if row is None else row.metrics.get("AP")
+        if ap is None:
+            cells.append(NONE + footnotes.mark(_ABSENT))
+        else:
+            difference = compared.differences[i] if i else None
+            cells.append(_cell(ap.value, difference, ap.reason, footnotes))
+    return cells
+
+
+def _cell(
+    value: float | None, difference: float | None, reason: str | None, footnotes: Footnotes
+) -> str:
+    """Return e.g. ``50.83 (+1.25)``, with the mark of the reason."""
+    brackets = "" if difference is None else f" ({points(difference)})"
+    return percent(value) + brackets + footnotes.mark(reason)
+
+
+def points(difference: float) -> str:
+    """Return a difference of fractions as signed points.
+
+    >>> points(0.0125), points(-0.2), points(-1e-9)
+    ('+1.25', '-20.00', '0.00')
+    """
+    text = f"{100 * difference:+.2f}"
+    return text[1:] if float(text) == 0 else text

@@ -1,0 +1,87 @@
+"""Sentences that stand in every form of a comparison, plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reports.markup import one_line, superscript
+from reports.protocol_differences import join_names
+from reports.side_by_side import ComparedRun, Comparison
+
+LEGEND = (
+    "In percent; in brackets the difference to the first run, in points. Whether a difference is "
+    "more than chance is not tested here."
+)
+ROBUSTNESS_LEGEND = (
+    "In percent or percentage points; in brackets the difference to the first run. "
+    "docs/robustness.md says how each is made."
+)
+
+
+def title(comparison: Comparison) -> str:
+    """Return what stands above it all."""
+    return f"{len(comparison.runs)} runs side by side on {one_line(comparison.runs[0].split)}"
+
+
+def left_out_lines(comparison: Comparison) -> list[str]:
+    """Return what of the conditions is not compared, a line for each reason."""
+    n_runs = len(comparison.runs)
+    return [
+        one_line(f"{left.condition} in {_which(left.runs, n_runs)}: {left.reason}")
+        for left in comparison.left_out
+    ]
+
+
+def noticed_lines(runs: Sequence[ComparedRun]) -> list[str]:
+    """Return the notes of the runs, each once, behind the names of the runs that have it."""
+    names: dict[str, list[str]] = {}
+    for run in runs:
+        for note in dict.fromkeys(run.notes):
+            names.setdefault(note, []).append(run.name)
+    return [one_line(f"{_which(of, len(runs))}: {note}") for note, of in names.items()]
+
+
+def _which(names: Sequence[str], n_runs: int) -> str:
+    return "all runs" if len(names) == n_runs else join_names(names)
+
+
+def signature_lines(runs: Sequence[ComparedRun]) -> dict[str, str]:
+    """Return by signature, in words, the runs that have it."""
+    names: dict[str, list[str]] = {}
+    for run in runs:
+        names.setdefault(run.signature, []).append(run.name)
+    return {line: _which(of, len(runs)) for line, of in names.items()}
+
+
+def differs_words(run: ComparedRun) -> str:
+    """Return where the run's protocol is another than the first run's, or nothing."""
+    if not run.differences:
+        return ""
+    return f"Not the protocol of the first run: {', '.join(run.differences)}."
+
+
+class Footnotes:
+    """Footnotes, each once, in the order in which they are first referred to."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The footnotes."""
+        return tuple(self._numbers)
+
+    @property
+    def lines(self) -> list[str]:
+        """The footnotes behind their marks."""
+        return [f"{superscript(number)} {text}" for text, number in self._numbers.items()]
+
+    def mark(self, text: str | None) -> str:
+        """Return the mark that refers to the footnote; nothing for no text."""
+        if not text:
+            return ""
+        return superscript(self._numbers.setdefault(one_line(text), len(self._numbers) + 1))
+
+    def headings(self, runs: Sequence[ComparedRun]) -> list[str]:
+        """Return the names of the runs, with a mark where the protocol differs."""
+        return [run.name + self.mark(differs_words(run)) for run in runs]
