@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crowdbench.errors import InputError, MissingError
 from crowdbench.files import write_atomically
 from crowdbench.structures import Poses
+
+
+class Candidates(NamedTuple):
+    """The candidates of a run.
+
+    Attributes:
+        poses: made from all boxes.
+        sweep: by least box score, the poses made from the boxes that reach it; only of a predictor
+            whose poses depend on the other boxes of the image.
+    """
+
+    poses: Poses
+    sweep: Mapping[float, Poses] = {}
 
 
 def shard_paths(folder: Path, n_images: int, images_per_shard: int) -> list[Path]:

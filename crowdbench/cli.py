@@ -201,10 +201,10 @@ def predict(
     asked = locals()
     from crowdbench.running.steps import predict_job
 
-    prepared, poses = predict_job(_job(asked))
+    prepared, candidates = predict_job(_job(asked))
     if not quiet:
         _print_notes(prepared.run.notes)
-        typer.echo(f"{len(poses):,} candidates in {prepared.folder.path}")
+        typer.echo(f"{len(candidates.poses):,} candidates in {prepared.folder.path}")
 
 
 @app.command(cls=_Command)

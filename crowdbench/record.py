@@ -82,7 +82,8 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         value: a fraction at full precision, or null when there is none.
-        n: evaluated persons (for PCK and OKS_matched: keypoints) it rests on.
+        n: evaluated persons it rests on; for PCK and OKS_matched keypoints, for robustness figures
+            rows.
         higher_is_better: its direction.
         reason: why the value is null, or what else must be known about it.
     """
@@ -345,6 +346,10 @@ class RunFolder:
     def candidates(self) -> Path:
         """Folder of the shards."""
         return self.path / "candidates"
+
+    def candidates_from(self, least_score: float) -> Path:
+        """Folder of the shards made from the boxes of at least that score alone."""
+        return self.candidates / f"box-score-{least_score!r}"
 
     @property
     def predictions(self) -> Path:

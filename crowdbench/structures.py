@@ -104,7 +104,10 @@ class Boxes:
     def of_images(self, start: int, stop: int) -> Boxes:
         """Return the boxes of the images `start` to `stop` - 1."""
         first, last = np.searchsorted(self.image_index, (start, stop))
-        rows = slice(int(first), int(last))
+        return self.take(slice(int(first), int(last)))
+
+    def take(self, rows: Array | slice) -> Boxes:
+        """Return the boxes at `rows` (an index array, a boolean mask or a slice)."""
         return Boxes(self.image_index[rows], self.boxes[rows], self.scores[rows], self.source)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from crowdbench import predictor
+from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.errors import MissingError, UnknownNameError, UsageError
 from crowdbench.merging import Merging
 from crowdbench.predictor import Batch, Card, Request, Settings, load_predictor
@@ -219,14 +220,80 @@ def test_candidates_are_merged_anew_at_every_threshold(
     assert "merging=oks-nms(0.9)" in metrics.signature
 
 
-def test_a_predictor_whose_poses_depend_on_all_boxes_is_not_swept(
+class Neighbours:
+    """Hits a person only if no other box of the image is there: it depends on all boxes."""
+
+    card: ClassVar[Card] = Card(
+        "neighbours", "", skeletons=("coco-17",), needs_images=False, boxes_independent=False,
+        images_per_shard=3,
+    )  # fmt: skip
+    calls: ClassVar[list[tuple[int, int]]] = []
+
+    def __init__(self, request: Request) -> None:
+        assert request.boxes is not None
+        self.settings = Settings(request.boxes.source, "box", Merging(), "box")
+
+    def predict(self, batch: Batch) -> Poses:
+        boxes, truth = batch.boxes, batch.split.truth
+        assert boxes is not None
+        assert truth is not None
+        self.calls.append((batch.start, len(boxes.scores)))
+        image = boxes.image_index
+        is_alone = np.bincount(image, minlength=batch.stop)[image] == 1
+        first = np.searchsorted(truth.image_index, image)
+        points = truth.keypoints[first, :, :2] + np.where(is_alone, 0, 1e4)[:, None, None]
+        return Poses(
+            image_index=image,
+            keypoints=points,
+            keypoint_scores=np.ones(points.shape[:2]),
+            scores=boxes.scores,
+            box_index=np.arange(len(image)),
+            instance=np.zeros(len(image), np.int64),
+            boxes=boxes.boxes,
+            box_scores=boxes.scores,
+        )
+
+
+def test_a_predictor_whose_poses_depend_on_all_boxes_predicts_anew_for_every_threshold(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    _register(monkeypatch, ("twice", f"{__name__}:Twice"))
-    monkeypatch.setattr(Twice, "card", dataclasses.replace(Twice.card, boxes_independent=False))
-    _, metrics = run_job(_job("twice", tmp_path / "r"))
-    assert "detector-confidence" not in metrics.conditions
-    reason = metrics.condition_facts["detector-confidence"].reason
+    _register(monkeypatch, ("neighbours", f"{__name__}:Neighbours"))
+    truth = json.loads((EXAMPLE / "annotations.json").read_text())
+    # Two boxes in every image, of which one falls away at 0.5.
+    boxes = [
+        {"image_id": image["id"], "category_id": 1, "bbox": [0, 0, 9, 9], "score": score}
+        for image in truth["images"]
+        for score in (0.4, 0.8)
+    ]
+    detector = tmp_path / "boxes.json"
+    detector.write_text(json.dumps(boxes))
+    job = _job(
+        "neighbours", tmp_path / "r", boxes=str(detector),
+        conditions=ConditionSettings(values={"detector-confidence": (0.0, 0.5, 0.9)}),
+    )  # fmt: skip
+    Neighbours.calls.clear()
+    folder, metrics = run_job(job)
+    rows = metrics.conditions["detector-confidence"]
+    assert [(row.n_boxes, row.n_poses) for row in rows] == [(16, 16), (8, 8), (0, 0)]
+    ap = [row.metrics["AP"].value for row in rows]
+    assert ap[0] == ap[2] == 0
+    assert ap[1] is not None
+    assert ap[1] > 0  # filtered from the first prediction it would be 0, too
+    assert metrics.metrics["AP"].value == 0
+    # Three shards each, and none anew where no box falls away.
+    assert [n for _, n in Neighbours.calls] == [6, 6, 4, 3, 3, 2, 0, 0, 0]
+    assert score_run(folder.path)[1] == metrics
+    # An interrupted sweep goes on.
+    (folder.candidates_from(0.5) / "00001.npz").unlink()
+    (folder.path / "metrics.json").unlink()
+    Neighbours.calls.clear()
+    assert run_job(job)[1] == metrics
+    assert Neighbours.calls == [(3, 3)]
+    # A threshold that was not predicted can't be made up.
+    asked = ConditionSettings(values={"detector-confidence": (0.0, 0.7)})
+    again = score_run(folder.path, conditions=asked)[1]
+    assert "detector-confidence" not in again.conditions
+    reason = again.condition_facts["detector-confidence"].reason
     assert reason is not None
-    assert "depend on all boxes" in reason
-    assert "person-iou" in metrics.conditions
+    assert "at least 0.7 alone: run it again with --thresholds" in reason
+    assert "person-iou" in again.conditions

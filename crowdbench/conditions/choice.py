@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from crowdbench.conditions import CONDITIONS, Condition
 from crowdbench.conditions.condition import Cut, Subject, UnavailableError, Values
 from crowdbench.conditions.settings import ConditionSettings
@@ -77,6 +79,9 @@ def cut_split(
     for name in settings.names or ():
         condition, values = CONDITIONS[name], settings.values[name]
         try:
-            yield condition, values, condition.cut(subject, values)
+            # Numbers near the limits of float64 become infinite; what follows from them is no bin.
+            with np.errstate(over="ignore", invalid="ignore"):
+                cut = condition.cut(subject, values)
+            yield condition, values, cut
         except UnavailableError as error:
             yield condition, values, str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -28,14 +28,15 @@ class Subject:
         truth: the persons of the split.
         skeleton: their keypoint layout.
         candidates: the poses before merging.
-        boxes_independent: whether each pose depends on its own box alone.
+        sweep: for a predictor whose poses depend on the other boxes of the image, the candidates it
+            made from the boxes of at least each score; None for all others.
         iou_among: whose boxes count in the IoU of persons.
     """
 
     truth: GroundTruth
     skeleton: Skeleton
     candidates: Poses
-    boxes_independent: bool = True
+    sweep: Mapping[float, Poses] | None = None
     iou_among: Among = "annotated"
 
     @cached_property
@@ -67,6 +68,7 @@ class Row(NamedTuple):
             that a pose of theirs is no false positive.
         images: (I,) bool, the images that take part; the others are left out with their poses.
         n_boxes: boxes that take part, where the rule chooses boxes.
+        candidates: poses of the row's own, which are evaluated instead of the subject's.
     """
 
     label: str
@@ -76,6 +78,7 @@ class Row(NamedTuple):
     persons: Array | None = None
     images: Array | None = None
     n_boxes: int | None = None
+    candidates: Poses | None = None
 
 
 class Cut(NamedTuple):

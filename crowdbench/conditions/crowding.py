@@ -45,7 +45,10 @@ def _cut_image_iou(subject: Subject, edges: Values) -> Cut:
 
 
 def _image_index(subject: Subject) -> tuple[Array, str, tuple[str, ...]]:
-    """Return the crowd index of every image, what it is, and how file and rule differ."""
+    """Return the crowd index of every image, what it is, and how file and rule differ.
+
+    An index below 0, which only a file can have, counts as 0.
+    """
     truth = subject.truth
     computed = subject.crowd_index
     if truth.crowd_index is None:
@@ -53,8 +56,9 @@ def _image_index(subject: Subject) -> tuple[Array, str, tuple[str, ...]]:
     words = "crowd index of the annotation file"
     # The file's decimals, so that 0.57 and 0.57 computed are equal.
     differing = np.flatnonzero(np.abs(computed - truth.crowd_index) > 1e-9)
+    values = np.maximum(truth.crowd_index, 0)
     if not len(differing):
-        return truth.crowd_index, words, ()
+        return values, words, ()
     first = differing[0]
     note = (
         f"the crowd index of the file is not what boxes and keypoints give in {len(differing):,} "
@@ -62,7 +66,7 @@ def _image_index(subject: Subject) -> tuple[Array, str, tuple[str, ...]]:
         f"{truth.crowd_index[first]:g} in the file, {computed[first]:g} computed); the file's is "
         "used"
     )
-    return truth.crowd_index, words, (note,)
+    return values, words, (note,)
 
 
 def _cut_crowd_level(subject: Subject, edges: Values) -> Cut:

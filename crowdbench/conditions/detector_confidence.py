@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from crowdbench.conditions.condition import Condition, Cut, Row, Subject, UnavailableError, Values
@@ -18,39 +20,58 @@ def _cut(subject: Subject, thresholds: Values) -> Cut:
     when every candidate depends on its own box alone.
     """
     poses = subject.candidates
-    if not subject.boxes_independent:
-        raise UnavailableError(
-            "the poses of this predictor depend on all boxes of an image, so each threshold needs "
-            "a prediction of its own"
-        )
-    scores, notes = poses.box_scores, []
-    if scores is None:
-        scores, is_first = poses.scores, None
-        rule = "poses whose own score is at least t take part"
-        notes.append(
-            "the poses come without box scores, so detector-confidence keeps poses by their own "
-            "score"
-        )
-        outside = int(((scores < 0) | (scores > 1)).sum())
-        if outside:
-            notes.append(
-                f"{outside:,} pose scores are outside 0 to 1, so the thresholds of "
-                "detector-confidence mean something else than for other methods"
-            )
-    else:
-        is_first = _first_of_box(poses)
-        rule = "candidates whose box score is at least t take part, merged anew for every t"
-        if len(scores) and (scores == scores[0]).all():
-            notes.append(
-                f"all boxes have the score {scores[0]:g}, so detector-confidence says nothing"
-            )
-    rows = []
-    for t in thresholds:
-        assert t is not None
-        kept = scores >= t
-        n_boxes = None if is_first is None else int((kept & is_first).sum())
-        rows.append(Row(f">= {t:g}", threshold=t, poses=kept, n_boxes=n_boxes))
+    at = [t for t in thresholds if t is not None]
+    if subject.sweep is not None:
+        return _cut_sweep(subject.sweep, at)
+    if poses.box_scores is None:
+        return _cut_own_scores(poses, at)
+    scores, is_first = poses.box_scores, _first_of_box(poses)
+    notes = []
+    if len(scores) and (scores == scores[0]).all():
+        notes.append(f"all boxes have the score {scores[0]:g}, so detector-confidence says nothing")
+    rows = [
+        Row(_label(t), threshold=t, poses=kept, n_boxes=int((kept & is_first).sum()))
+        for t in at
+        for kept in (scores >= t,)
+    ]
+    rule = "candidates whose box score is at least t take part, merged anew for every t"
     return Cut(tuple(rows), rule, tuple(notes))
+
+
+def _label(threshold: float) -> str:
+    return f">= {threshold:g}"
+
+
+def _cut_sweep(sweep: Mapping[float, Poses], at: Sequence[float]) -> Cut:
+    """Return the rows of a predictor that has predicted anew for every threshold."""
+    missing = [f"{t:g}" for t in at if t not in sweep]
+    if missing:
+        raise UnavailableError(
+            "the poses of this predictor depend on all boxes of an image, and it has not predicted "
+            f"from boxes of at least {', '.join(missing)} alone: run it again with --thresholds"
+        )
+    rows = [
+        Row(_label(t), threshold=t, n_boxes=int(_first_of_box(poses).sum()), candidates=poses)
+        for t in at
+        for poses in (sweep[t],)
+    ]
+    return Cut(tuple(rows), "boxes whose score is at least t take part, predicted anew for every t")
+
+
+def _cut_own_scores(poses: Poses, at: Sequence[float]) -> Cut:
+    """Return the rows of poses without box scores."""
+    scores = poses.scores
+    notes = [
+        "the poses come without box scores, so detector-confidence keeps poses by their own score"
+    ]
+    outside = int(((scores < 0) | (scores > 1)).sum())
+    if outside:
+        notes.append(
+            f"{outside:,} pose scores are outside 0 to 1, so the thresholds of detector-confidence "
+            "mean something else than for other methods"
+        )
+    rows = [Row(_label(t), threshold=t, poses=scores >= t) for t in at]
+    return Cut(tuple(rows), "poses whose own score is at least t take part", tuple(notes))
 
 
 def _first_of_box(poses: Poses) -> Array:
@@ -58,10 +79,9 @@ def _first_of_box(poses: Poses) -> Array:
 
     Candidates know their box by its row, or else (poses from a file) by its place and score.
     """
-    assert poses.box_scores is not None
     if len(poses) and (poses.box_index >= 0).all():
         keys = [poses.image_index, poses.box_index]
-    elif poses.boxes is not None:
+    elif poses.boxes is not None and poses.box_scores is not None:
         keys = [poses.image_index, poses.box_scores, *poses.boxes.T]
     else:
         return np.ones(len(poses), bool)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
-from crowdbench.candidates import join_poses, read_shard, shard_paths, write_shard
+from crowdbench.candidates import Candidates, join_poses, read_shard, shard_paths, write_shard
 from crowdbench.conditions.choice import describe
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
@@ -74,15 +75,40 @@ def describe_run(
 
 
 def predict_split(
-    folder: RunFolder, split: Split, predictor: Predictor, boxes: Boxes | None = None
-) -> Poses:
+    folder: RunFolder,
+    split: Split,
+    predictor: Predictor,
+    boxes: Boxes | None,
+    conditions: ConditionSettings,
+) -> Candidates:
     """Return the candidates of the whole split, and leave them in the folder's shards.
+
+    A predictor whose poses depend on the other boxes of the image predicts anew for every threshold
+    of ``detector-confidence`` at which boxes fall away.
 
     Shards that are already there are not made again: an interrupted run goes on where it stopped.
     """
+    poses = _predict_shards(folder.candidates, split, predictor, boxes)
+    sweep = {}
+    if boxes is not None and not predictor.card.boxes_independent and split.truth is not None:
+        for t in sweep_thresholds(conditions):
+            kept = boxes.scores >= t
+            sweep[t] = poses
+            if not kept.all():
+                place = folder.candidates_from(t)
+                sweep[t] = _predict_shards(place, split, predictor, boxes.take(kept))
+    return Candidates(poses, sweep)
+
+
+def sweep_thresholds(conditions: ConditionSettings) -> tuple[float, ...]:
+    """Return the thresholds of ``detector-confidence``; none if it is not asked for."""
+    return tuple(t for t in conditions.values.get("detector-confidence", ()) if t is not None)
+
+
+def _predict_shards(folder: Path, split: Split, predictor: Predictor, boxes: Boxes | None) -> Poses:
     parts = []
     n_images, step = len(split.images), predictor.card.images_per_shard
-    for i, path in enumerate(shard_paths(folder.candidates, n_images, step)):
+    for i, path in enumerate(shard_paths(folder, n_images, step)):
         if path.is_file():
             parts.append(read_shard(path))
             continue

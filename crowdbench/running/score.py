@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from crowdbench.candidates import join_poses, read_shard, shard_paths
+from crowdbench.candidates import Candidates, join_poses, read_shard, shard_paths
 from crowdbench.conditions.choice import cut_split, describe, rule_words
 from crowdbench.conditions.condition import Condition, Cut, Row, Subject, Values
 from crowdbench.conditions.robustness import robustness
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import InputError
-from crowdbench.merging import merge
+from crowdbench.merging import Merging, merge
 from crowdbench.metrics.average_precision import RECALL_LEVELS
 from crowdbench.metrics.catalogue import LEVEL_METRICS, METRICS
 from crowdbench.metrics.evaluation import Evaluation, SliceValues, Value, evaluate
@@ -33,6 +34,7 @@ from crowdbench.record import (
     WorstImages,
 )
 from crowdbench.results_format import write_results
+from crowdbench.running.predict import sweep_thresholds
 from crowdbench.running.worst_images import worst_images
 from crowdbench.structures import Array, Poses
 
@@ -43,10 +45,21 @@ _CURVES = ((0.5, 0), (0.75, 5))
 Cuts = Sequence[tuple[Condition, Values, Cut | str]]
 
 
-def read_candidates(folder: RunFolder, run: Run) -> Poses:
+def read_candidates(folder: RunFolder, run: Run) -> Candidates:
     """Return the candidates of a finished prediction."""
-    paths = shard_paths(folder.candidates, run.split.images, run.predictor.images_per_shard)
-    return join_poses([read_shard(path) for path in paths])
+
+    def read(place: Path) -> Poses:
+        paths = shard_paths(place, run.split.images, run.predictor.images_per_shard)
+        return join_poses([read_shard(path) for path in paths])
+
+    poses = read(folder.candidates)
+    sweep = {}
+    if not run.predictor.boxes_independent:
+        for t in sweep_thresholds(run.conditions):
+            place = folder.candidates_from(t)
+            # Where no box falls away, nothing was predicted anew.
+            sweep[t] = read(place) if place.is_dir() else poses
+    return Candidates(poses, sweep)
 
 
 def check_same_data(run: Run, split: Split) -> None:
@@ -64,7 +77,11 @@ def check_same_data(run: Run, split: Split) -> None:
 
 
 def score_candidates(
-    folder: RunFolder, run: Run, split: Split, candidates: Poses, settings: ConditionSettings
+    folder: RunFolder,
+    run: Run,
+    split: Split,
+    candidates: Candidates,
+    settings: ConditionSettings,
 ) -> tuple[Metrics, WorstImages]:
     """Return the metrics of a run, and write its final poses to ``predictions.json``.
 
@@ -78,34 +95,53 @@ def score_candidates(
         candidates: poses before merging.
         settings: the conditions to evaluate, resolved.
     """
-    sigmas = split.skeleton.sigma_array
-    merging = run.predictor.merging
-    everything = np.ones((len(candidates), 1), bool)
-    final = merge(candidates, everything, merging, sigmas)[:, 0]
-    poses = candidates if final.all() else candidates.take(final)
-    write_results(folder.predictions, poses, split.images.ids, split.category_id)
+    poses, merging = candidates.poses, run.predictor.merging
+    final = _final(poses, merging, split)
+    left = poses if final is None else poses.take(final)
+    write_results(folder.predictions, left, split.images.ids, split.category_id)
     run = _with_conditions(run, settings)
     if split.truth is None:
-        return _without_truth(run, split, len(poses)), WorstImages(SCHEMA_VERSION, ())
+        return _without_truth(run, split, len(left)), WorstImages(SCHEMA_VERSION, ())
     subject = Subject(
         split.truth,
         split.skeleton,
-        candidates,
-        run.predictor.boxes_independent,
+        poses,
+        None if run.predictor.boxes_independent else candidates.sweep,
         settings.iou_among,
     )
     cuts = list(cut_split(settings, subject))
     rows = [row for _, _, cut in cuts if isinstance(cut, Cut) for row in cut.rows]
+    sigmas, limits = split.skeleton.sigma_array, LEVEL_LIMITS if split.has_levels else None
     result = evaluate(
         split.truth,
-        candidates,
+        poses,
         sigmas,
-        LEVEL_LIMITS if split.has_levels else None,
-        final=None if final.all() else final,
-        slices=_slices(rows, candidates, run, sigmas),
+        limits,
+        final=final,
+        slices=_slices([row for row in rows if row.candidates is None], poses, merging, sigmas),
     )
-    metrics = _metrics(run, result, cuts)
-    return metrics, worst_images(split, candidates, result)
+    slices = iter(result.slices)
+    found = [
+        next(slices)
+        if row.candidates is None
+        else evaluate(
+            split.truth,
+            row.candidates,
+            sigmas,
+            limits,
+            final=_final(row.candidates, merging, split),
+            slices=[Slice()],
+        ).slices[0]
+        for row in rows
+    ]
+    return _metrics(run, result, cuts, found), worst_images(split, poses, result)
+
+
+def _final(poses: Poses, merging: Merging, split: Split) -> Array | None:
+    """Return which candidates merging leaves, (D,) bool; None for all."""
+    everything = np.ones((len(poses), 1), bool)
+    final: Array = merge(poses, everything, merging, split.skeleton.sigma_array)[:, 0]
+    return None if final.all() else final
 
 
 def _with_conditions(run: Run, settings: ConditionSettings) -> Run:
@@ -116,11 +152,11 @@ def _with_conditions(run: Run, settings: ConditionSettings) -> Run:
     )
 
 
-def _slices(rows: Sequence[Row], candidates: Poses, run: Run, sigmas: Array) -> list[Slice]:
+def _slices(rows: Sequence[Row], candidates: Poses, merging: Merging, sigmas: Array) -> list[Slice]:
     """Return the parts of the split that the rows stand for; chosen candidates are merged anew."""
     choosing = [row.poses for row in rows if row.poses is not None]
     if choosing:
-        merged = merge(candidates, np.stack(choosing, 1), run.predictor.merging, sigmas)
+        merged = merge(candidates, np.stack(choosing, 1), merging, sigmas)
         left = iter(np.ascontiguousarray(merged.T))
     return [
         Slice(None if row.poses is None else next(left), row.persons, row.images) for row in rows
@@ -134,6 +170,11 @@ def _without_truth(run: Run, split: Split, n_poses: int) -> Metrics:
         for name in METRICS
         if split.has_levels or name not in LEVEL_METRICS
     }
+    return _record(run, values, {"images": len(split.images), "poses": n_poses})
+
+
+def _record(run: Run, values: dict[str, Value], counts: dict[str, int]) -> Metrics:
+    """Return the numbers on the whole split, without anything that needs the ground truth."""
     return Metrics(
         schema_version=SCHEMA_VERSION,
         split=run.split.name,
@@ -147,14 +188,14 @@ def _without_truth(run: Run, split: Split, n_poses: int) -> Metrics:
         curves=(),
         oks_histogram=None,
         keypoints=(),
-        counts={"images": len(split.images), "poses": n_poses},
+        counts=counts,
         notes=run.notes,
     )
 
 
-def _metrics(run: Run, result: Evaluation, cuts: Cuts) -> Metrics:
+def _metrics(run: Run, result: Evaluation, cuts: Cuts, by_row: Sequence[SliceValues]) -> Metrics:
     conditions, facts, figures = {}, {}, {}
-    slices = iter(result.slices)
+    slices = iter(by_row)
     for condition, values, cut in cuts:
         name = condition.name
         facts[name] = _facts(condition, values, cut)
@@ -169,20 +210,14 @@ def _metrics(run: Run, result: Evaluation, cuts: Cuts) -> Metrics:
                 condition, cut.rows, ap, [part.n_persons for part in found]
             ).items()
         }
-    return Metrics(
-        schema_version=SCHEMA_VERSION,
-        split=run.split.name,
-        predictor=run.predictor.name,
-        signature=run.signature,
-        protocol=run.protocol,
-        metrics=_numbers(result.values),
+    return msgspec.structs.replace(
+        _record(run, result.values, result.counts),
         conditions=conditions,
         condition_facts=facts,
         robustness=figures,
         curves=_curves(result),
         oks_histogram=_histogram(result),
         keypoints=_keypoints(run, result),
-        counts=result.counts,
         notes=(*run.notes, *_condition_notes(facts.values())),
     )
 

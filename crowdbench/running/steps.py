@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from crowdbench.candidates import Candidates
 from crowdbench.conditions.choice import resolve
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets import load_boxes, load_own, load_split
@@ -22,7 +23,6 @@ from crowdbench.record import Environment, Metrics, Run, RunFolder
 from crowdbench.running.predict import check_skeleton, describe_run, predict_split
 from crowdbench.running.score import check_same_data, read_candidates, score_candidates
 from crowdbench.skeletons import load_skeleton
-from crowdbench.structures import Poses
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ def run_job(job: Job) -> tuple[RunFolder, Metrics]:
     return prepared.folder, _score(prepared, candidates, prepared.run.conditions)
 
 
-def predict_job(job: Job) -> tuple[Prepared, Poses]:
+def predict_job(job: Job) -> tuple[Prepared, Candidates]:
     """Run the predictor over the split and leave its candidates in the run folder.
 
     Everything that can be wrong with the input is found before the folder is touched.
@@ -89,11 +89,11 @@ def predict_job(job: Job) -> tuple[Prepared, Poses]:
     folder = RunFolder(job.output or Path("runs") / f"{card.name}@{split.name}")
     if not folder.open_for(run, job.overwrite):
         folder.write(run)
-    poses = predict_split(folder, split, predictor, boxes)
+    candidates = predict_split(folder, split, predictor, boxes, conditions)
     folder.write(
         describe_environment(split, root, started, {"predict": time.perf_counter() - clock})
     )
-    return Prepared(folder, run, split), poses
+    return Prepared(folder, run, split), candidates
 
 
 def _load_job_split(job: Job, root: Path) -> Split:
@@ -170,7 +170,7 @@ def check_run(folder: RunFolder, tool: str, root: Path | None = None) -> CheckRe
     )
 
 
-def _score(prepared: Prepared, candidates: Poses, conditions: ConditionSettings) -> Metrics:
+def _score(prepared: Prepared, candidates: Candidates, conditions: ConditionSettings) -> Metrics:
     folder, run, split = prepared
     clock = time.perf_counter()
     metrics, worst = score_candidates(folder, run, split, candidates, conditions)

@@ -114,10 +114,35 @@ def test_boxes_that_all_have_one_score_are_noted() -> None:
     assert cut.notes == ("all boxes have the score 1, so detector-confidence says nothing",)
 
 
-def test_a_predictor_whose_poses_depend_on_all_boxes_has_no_sweep_and_the_reason_is_said() -> None:
-    subject = subject_of(truth_of([SQUARE]), boxes_independent=False)
-    with pytest.raises(UnavailableError, match="depend on all boxes"):
-        cut_of("detector-confidence", subject)
+def test_a_predictor_whose_poses_depend_on_all_boxes_brings_poses_for_every_threshold() -> None:
+    few, many = (
+        poses_of(np.zeros((n, 17, 2)), [1] * n, box_scores=[0.7] * n, box_index=list(range(n)))
+        for n in (1, 3)
+    )
+    subject = subject_of(truth_of([SQUARE]), many, sweep={0.0: many, 0.5: few})
+    rows = cut_of("detector-confidence", subject, (0.0, 0.5)).rows
+    assert [row.candidates for row in rows] == [many, few]
+    assert [row.n_boxes for row in rows] == [3, 1]
+    assert all(row.poses is None for row in rows)
+    with pytest.raises(UnavailableError, match=r"at least 0\.3, 0\.9 alone: run it again with"):
+        cut_of("detector-confidence", subject, (0.0, 0.3, 0.9))
+
+
+def test_an_index_below_zero_is_easy_as_in_the_official_tool() -> None:
+    truth = replace(truth_of([SQUARE]), crowd_index=np.array([-0.5]))
+    rows = cut_of("crowd-level", subject_of(truth)).rows
+    assert [row.images.tolist() for row in rows if row.images is not None] == [
+        [True], [False], [False],
+    ]  # fmt: skip
+
+
+def test_numbers_near_the_limits_of_float64_are_in_no_bin_and_warn_nobody() -> None:
+    huge = 1e200
+    boxes = np.array([[0, 0, huge, huge], [0, 0, huge, huge], [-huge, 0, 1e308, 1]])
+    truth = replace(truth_of([SQUARE] * 3), boxes=boxes)
+    settings = resolve(ConditionSettings(), COCO_17)
+    for _, _, cut in cut_split(settings, subject_of(truth)):
+        assert isinstance(cut, (Cut, str))
 
 
 # --- Crowding -------------------------------------------------------------------------------------
