@@ -9,21 +9,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
-from typer.core import TyperCommand
 
 from crowdbench import __version__
 from crowdbench.errors import EXIT_FAILED, CrowdbenchError
+from crowdbench.listing import data_app, ls_app
+from crowdbench.options import (
+    AsJson,
+    Bins,
+    BoxSource,
+    Command,
+    Conditions,
+    DataRoot,
+    ImageFolder,
+    IouAmong,
+    Limit,
+    Output,
+    Overwrite,
+    OwnAnnotations,
+    Predictions,
+    PredictorName,
+    Quiet,
+    RunPath,
+    SkeletonName,
+    SplitName,
+    Thresholds,
+    UnknownImages,
+)
 
 if TYPE_CHECKING:
     from crowdbench.conditions.settings import ConditionSettings
-    from crowdbench.record import Metrics
+    from crowdbench.results import Metrics
     from crowdbench.running.steps import Job
-
-
-class _Command(TyperCommand):
-    def get_help(self, ctx: click.Context) -> str:
-        # Typer escapes brackets for rich even where, as here, rich does not print the help.
-        return super().get_help(ctx).replace("\\[", "[")
 
 
 app = typer.Typer(
@@ -35,92 +51,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Data sets: what is there and what is missing.", no_args_is_help=True)
-ls_app = typer.Typer(
-    help="List predictors, splits, metrics, conditions or runs.", no_args_is_help=True
-)
 app.add_typer(data_app, name="data")
 app.add_typer(ls_app, name="ls")
-
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-root",
-        help="Folder of the data sets. [default: $CROWDBENCH_DATA, then ./data]",
-        show_default=False,
-    ),
-]
-PredictorName = Annotated[
-    str, typer.Option("--predictor", help="See `crowdbench ls predictors`.", show_default=False)
-]
-SplitName = Annotated[
-    str | None, typer.Option("--split", help="See `crowdbench ls splits`.", show_default=False)
-]
-Predictions = Annotated[
-    Path | None,
-    typer.Option(
-        "--predictions", help="Results file for the predictor `replay`: COCO results JSON."
-    ),
-]
-OwnAnnotations = Annotated[
-    Path | None,
-    typer.Option("--annotations", help="Your own COCO-format annotations, instead of --split."),
-]
-SkeletonName = Annotated[
-    str | None,
-    typer.Option("--skeleton", help="Keypoints of --annotations: a name or a YAML file."),
-]
-BoxSource = Annotated[
-    str | None,
-    typer.Option("--boxes", help="Person boxes: gt, a known box file's name, or a detector file."),
-]
-Limit = Annotated[int | None, typer.Option("--limit", help="Only the first N images by id.")]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", help="Run folder. [default: runs/PREDICTOR@SPLIT]", show_default=False
-    ),
-]
-UnknownImages = Annotated[
-    str,
-    typer.Option("--unknown-images", help="Predictions for unknown images: error or ignore."),
-]
-Conditions = Annotated[
-    str | None,
-    typer.Option(
-        "--conditions",
-        help="Names with commas, all or none; see `crowdbench ls conditions`. [default: all]",
-        show_default=False,
-    ),
-]
-Thresholds = Annotated[
-    str | None,
-    typer.Option(
-        "--thresholds",
-        help="Of detector-confidence, with commas. [default: 0,0.1,...,0.9]",
-        show_default=False,
-    ),
-]
-Bins = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--bins",
-        metavar="CONDITION=EDGES",
-        help="Other bins, e.g. person-iou=0,0.5,1 (inf: no limit); may be repeated.",
-        show_default=False,
-    ),
-]
-IouAmong = Annotated[
-    str, typer.Option("--iou-among", help="Whose boxes count in IoU: annotated or evaluated.")
-]
-ImageFolder = Annotated[
-    Path | None,
-    typer.Option("--images", help="Folder of the image files, where it is not a usual place."),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the table.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
@@ -135,7 +67,7 @@ def _root(
         os.environ["CROWDBENCH_DEBUG"] = "1"
 
 
-@app.command(cls=_Command)
+@app.command(cls=Command)
 def run(
     predictor: PredictorName,
     split: SplitName = None,
@@ -177,7 +109,7 @@ def run(
         typer.echo(f"report: {path}")
 
 
-@app.command(cls=_Command)
+@app.command(cls=Command)
 def predict(
     predictor: PredictorName,
     split: SplitName = None,
@@ -207,7 +139,7 @@ def predict(
         typer.echo(f"{len(candidates.poses):,} candidates in {prepared.folder.path}")
 
 
-@app.command(cls=_Command)
+@app.command(cls=Command)
 def score(
     run: RunPath,
     check: Annotated[
@@ -247,7 +179,7 @@ def score(
             raise typer.Exit(EXIT_FAILED)
 
 
-@app.command(cls=_Command)
+@app.command(cls=Command)
 def report(run: RunPath, quiet: Quiet = False) -> None:
     """Write the report of a scored run."""
     from crowdbench.record import RunFolder
@@ -258,7 +190,7 @@ def report(run: RunPath, quiet: Quiet = False) -> None:
         typer.echo(f"report: {path}")
 
 
-@app.command(cls=_Command)
+@app.command(cls=Command)
 def compare(
     runs: Annotated[
         list[Path],
@@ -302,7 +234,7 @@ def compare(
         print_comparison(comparison, path)
 
 
-@app.command(cls=_Command)
+@app.command(cls=Command)
 def doctor(data_root: DataRoot = None) -> None:
     """Tell what works here and what is missing."""
     from crowdbench.doctor import examine
@@ -311,7 +243,7 @@ def doctor(data_root: DataRoot = None) -> None:
     print_doctor(examine(data_root))
 
 
-@app.command(cls=_Command)
+@app.command(cls=Command)
 def schema(
     file: Annotated[
         str,
@@ -329,122 +261,6 @@ def schema(
     if file not in kinds:
         raise UnknownNameError("record file", file, kinds)
     typer.echo(json.dumps(json_schema(kinds[file], f"{file}.json"), indent=2))
-
-
-@ls_app.command("predictors", cls=_Command)
-def ls_predictors() -> None:
-    """List the predictors that --predictor takes."""
-    from crowdbench.predictor import load_predictor, predictor_names
-    from crowdbench.terminal import print_table
-
-    cards = [load_predictor(name).card for name in predictor_names()]
-    print_table(
-        ("predictor", "keypoints", "boxes", "what it does"),
-        [
-            (
-                card.name,
-                ", ".join(card.skeletons) or "any",
-                "needed" if card.needs_boxes else "",
-                card.description,
-            )
-            for card in cards
-        ],
-    )
-
-
-@ls_app.command("splits", cls=_Command)
-def ls_splits() -> None:
-    """List the splits that --split takes."""
-    from crowdbench.datasets.manifest import load_manifests
-    from crowdbench.terminal import print_table
-
-    print_table(
-        ("split", "data set", "keypoints", "what it is"),
-        [
-            (split.name, manifest.title, manifest.skeleton, split.description)
-            for manifest in load_manifests().values()
-            for split in manifest.splits
-        ],
-    )
-
-
-@ls_app.command("metrics", cls=_Command)
-def ls_metrics() -> None:
-    """List the metrics in metrics.json."""
-    from crowdbench.metrics.catalogue import METRICS
-    from crowdbench.terminal import print_table
-
-    print_table(
-        ("metric", "better", "what it is", "by"),
-        [
-            (m.name, "higher" if m.higher_is_better else "lower", m.description, m.source)
-            for m in METRICS.values()
-        ],
-    )
-
-
-@ls_app.command("conditions", cls=_Command)
-def ls_conditions() -> None:
-    """List the conditions that --conditions takes."""
-    from crowdbench.conditions import CONDITIONS
-    from crowdbench.terminal import print_table
-
-    print_table(
-        ("condition", "chooses", "by"),
-        [(c.name, c.selects, c.axis) for c in CONDITIONS.values()],
-    )
-
-
-@ls_app.command("runs", cls=_Command)
-def ls_runs(
-    folder: Annotated[Path, typer.Argument(help="Where the run folders are.")] = Path("runs"),
-) -> None:
-    """List the run folders below a folder."""
-    from crowdbench.record import Metrics, Run, find_runs
-    from crowdbench.terminal import percent, print_table
-
-    rows = []
-    for found in find_runs(folder):
-        facts = found.read(Run)
-        scored = found.read(Metrics).metrics.get("AP") if found.has(Metrics) else None
-        ap = percent(scored.value) if scored else "not scored"
-        rows.append((found.path.name, facts.predictor.name, facts.split.name, ap))
-    print_table(("run", "predictor", "split", "AP %"), rows)
-
-
-@data_app.command("ls", cls=_Command)
-def data_ls(data_root: DataRoot = None) -> None:
-    """List all splits and whether their files are there."""
-    from crowdbench.datasets.manifest import data_root as resolve
-    from crowdbench.datasets.verify import list_splits
-    from crowdbench.terminal import print_splits
-
-    root = resolve(data_root)
-    print_splits(list_splits(root), root)
-
-
-@data_app.command("show", cls=_Command)
-def data_show(name: Annotated[str, typer.Argument()], data_root: DataRoot = None) -> None:
-    """Show a data set or split: files, counts, licence, citation, where to get it."""
-    from crowdbench.datasets.manifest import data_root as resolve
-    from crowdbench.datasets.verify import show
-    from crowdbench.terminal import print_facts
-
-    root = resolve(data_root)
-    print_facts(show(name, root), root)
-
-
-@data_app.command("verify", cls=_Command)
-def data_verify(name: Annotated[str, typer.Argument()], data_root: DataRoot = None) -> None:
-    """Read the files of a data set or split and compare the counts with the known ones."""
-    from crowdbench.datasets.manifest import data_root as resolve
-    from crowdbench.datasets.verify import verify
-    from crowdbench.terminal import print_verification
-
-    checks = verify(name, resolve(data_root))
-    print_verification(checks)
-    if any(check.passes is False for check in checks):
-        raise typer.Exit(EXIT_FAILED)
 
 
 def _job(asked: dict[str, Any]) -> Job:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crowdbench.datasets.verify import CountCheck, DatasetFacts, SplitCheck, SplitFiles
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import Check, CheckResult
-    from crowdbench.record import ConditionFacts, ConditionRow, Metrics
+    from crowdbench.results import ConditionFacts, ConditionRow, Metrics
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -57,15 +57,14 @@ def print_metrics(metrics: Metrics, folder: Path) -> None:
         ],
         numbers=(1, 2),
     )
-    print_table(
-        ("condition", "easiest", "AP %", "hardest", "AP %", "drop"),
-        [
-            cells
-            for name, rows in metrics.conditions.items()
-            if (cells := _condition_cells(metrics.condition_facts[name], name, rows))
-        ],
-        numbers=(2, 4, 5),
-    )
+    ends = [
+        cells
+        for name, rows in metrics.conditions.items()
+        if (cells := _condition_cells(metrics.condition_facts[name], name, rows))
+    ]
+    if ends:
+        header = ("condition", "easiest", "AP %", "hardest", "AP %", "drop")
+        print_table(header, ends, numbers=(2, 4, 5))
     words = (
         f"{n:,} {name.replace('_at_50', ' at OKS 0.50').replace('_', ' ')}"
         for name, n in metrics.counts.items()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from crowdbench.datasets.manifest import Counts, find_split
 from crowdbench.errors import UnknownNameError
-from crowdbench.record import Metrics, Run
+from crowdbench.record import Run
+from crowdbench.results import Metrics
 from reports.published import Entry
 
 _NOT_RECORDED = (

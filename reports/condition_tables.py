@@ -8,7 +8,7 @@ import pandas as pd
 from msgspec import UNSET
 
 from crowdbench.metrics.catalogue import METRICS
-from crowdbench.record import ConditionFacts, ConditionRow, Metric, Metrics
+from crowdbench.results import ConditionFacts, ConditionRow, Metric, Metrics
 from crowdbench.terminal import percent
 from reports.markup import superscript
 from reports.naming import file_name

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from crowdbench.errors import CrowdbenchError, InputError
-from crowdbench.record import Environment, Metrics, Run, RunFolder, WorstImages
+from crowdbench.record import Environment, Run, RunFolder
+from crowdbench.results import Metrics, WorstImages
 from reports.condition_tables import condition_tables, robustness_table
 from reports.plots import (
     Plot,

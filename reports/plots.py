@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from msgspec import UNSET
 
 from crowdbench.metrics.catalogue import METRICS
-from crowdbench.record import ConditionFacts, ConditionRow, KeypointMetrics, Metrics
+from crowdbench.results import ConditionFacts, ConditionRow, KeypointMetrics, Metrics
 from reports.figure import (
     FONT_SIZE,
     GRID,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from crowdbench.metrics.catalogue import METRICS
-from crowdbench.record import ConditionFacts, Metrics
+from crowdbench.results import ConditionFacts, Metrics
 from crowdbench.terminal import percent
 from reports import wording
 from reports.comparison import differences

@@ -17,14 +17,8 @@ from crowdbench.errors import InputError, UsageError
 from crowdbench.files import FileDigest
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.protocol import Protocol
-from crowdbench.record import (
-    ConditionRow,
-    Metric,
-    Metrics,
-    PrecisionCurve,
-    Run,
-    RunFolder,
-)
+from crowdbench.record import Run, RunFolder
+from crowdbench.results import ConditionRow, Metric, Metrics, PrecisionCurve
 from reports.markup import one_line
 from reports.protocol_differences import (
     Difference,

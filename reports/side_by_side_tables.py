@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from msgspec import UNSET, UnsetType
 
-from crowdbench.record import ConditionRow
+from crowdbench.results import ConditionRow
 from crowdbench.terminal import percent, print_table
 from reports.markup import one_line
 from reports.naming import file_name

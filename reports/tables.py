@@ -12,7 +12,8 @@ import pandas as pd
 from tabulate import tabulate
 
 from crowdbench.metrics.catalogue import METRICS
-from crowdbench.record import Metrics, Run
+from crowdbench.record import Run
+from crowdbench.results import Metrics
 from crowdbench.terminal import percent
 from reports.comparison import measured_boxes
 from reports.markup import latex_glyphs, latex_text, markdown_text, one_line, superscript

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crowdbench.record import ConditionFacts
+from crowdbench.results import ConditionFacts
 from reports.content import Content
 from reports.markup import one_line
 from reports.published import PAPERS

@@ -11,7 +11,7 @@ import numpy as np
 
 from crowdbench.datasets.image_files import image_path
 from crowdbench.errors import CrowdbenchError
-from crowdbench.record import DrawnImage, DrawnPerson, DrawnPose, WorstImages
+from crowdbench.results import DrawnImage, DrawnPerson, DrawnPose, WorstImages
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Images
 

@@ -16,7 +16,7 @@ from crowdbench.skeletons import Skeleton
 def resolve(settings: ConditionSettings, skeleton: Skeleton) -> ConditionSettings:
     """Return the settings with every default written out: the names, and values for each.
 
-    Names that were left open stay recognisable: the order is that of `CONDITIONS`.
+    The names are in the order of `CONDITIONS`, in whichever order they were given.
 
     Raises:
         UnknownNameError: if there is no condition of a name; suggests the nearest.

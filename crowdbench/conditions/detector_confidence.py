@@ -29,11 +29,11 @@ def _cut(subject: Subject, thresholds: Values) -> Cut:
     notes = []
     if len(scores) and (scores == scores[0]).all():
         notes.append(f"all boxes have the score {scores[0]:g}, so detector-confidence says nothing")
-    rows = [
-        Row(_label(t), threshold=t, poses=kept, n_boxes=int((kept & is_first).sum()))
-        for t in at
-        for kept in (scores >= t,)
-    ]
+    rows = []
+    for t in at:
+        kept = scores >= t
+        n_boxes = int((kept & is_first).sum())
+        rows.append(Row(_label(t), threshold=t, poses=kept, n_boxes=n_boxes))
     rule = "candidates whose box score is at least t take part, merged anew for every t"
     return Cut(tuple(rows), rule, tuple(notes))
 
@@ -50,11 +50,10 @@ def _cut_sweep(sweep: Mapping[float, Poses], at: Sequence[float]) -> Cut:
             "the poses of this predictor depend on all boxes of an image, and it has not predicted "
             f"from boxes of at least {', '.join(missing)} alone: run it again with --thresholds"
         )
-    rows = [
-        Row(_label(t), threshold=t, n_boxes=int(_first_of_box(poses).sum()), candidates=poses)
-        for t in at
-        for poses in (sweep[t],)
-    ]
+    rows = []
+    for t in at:
+        n_boxes = int(_first_of_box(sweep[t]).sum())
+        rows.append(Row(_label(t), threshold=t, n_boxes=n_boxes, candidates=sweep[t]))
     return Cut(tuple(rows), "boxes whose score is at least t take part, predicted anew for every t")
 
 

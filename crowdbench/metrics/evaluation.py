@@ -205,20 +205,20 @@ def _whole(
     np.maximum.at(person_oks, pairs.person[here], pairs.oks[here])
     scores = matched.scores
     return Evaluation(
-        whole.values | _keypoint_values(keypoints),
-        keypoints,
-        counts,
-        rows,
-        is_match[counted],
-        ~matched.ignored[_ALL, variant],
-        person_oks,
-        curves,
-        level_scores(
+        values=whole.values | _keypoint_values(keypoints),
+        keypoints=keypoints,
+        counts=counts,
+        rows=rows,
+        matched=is_match[counted],
+        evaluated=~matched.ignored[_ALL, variant],
+        person_oks=person_oks,
+        curves=curves,
+        level_scores=level_scores(
             curves,
             scores[matched.matches.pose],
-            float(scores[counted].max(initial=-np.inf)) if len(counted) else 0.0,
+            float(scores[counted].max()) if len(counted) else 0.0,
         ),
-        tuple(results[1:]),
+        slices=tuple(results[1:]),
     )
 
 

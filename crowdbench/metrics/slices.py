@@ -123,23 +123,20 @@ def match_slices(
         place,
     )
     by_area = areas[rows][order]
+    by_variant = N_RANGES, len(columns), len(OKS_THRESHOLDS), len(matches.pose)
     return Matched(
-        slices,
-        rows,
-        image,
-        scores,
-        order,
-        place[matches.pose],
-        ~((by_area < _LOWER[:, None]) | (by_area > _UPPER[:, None])),
-        table[:, order],
-        ignored,
-        choice,
-        pairs,
-        matches._replace(
-            columns=matches.columns.reshape(
-                N_RANGES, len(columns), len(OKS_THRESHOLDS), len(matches.pose)
-            )
-        ),
+        slices=slices,
+        rows=rows,
+        image=image,
+        scores=scores,
+        order=order,
+        place=place[matches.pose],
+        inside=~((by_area < _LOWER[:, None]) | (by_area > _UPPER[:, None])),
+        counted=table[:, order],
+        ignored=ignored,
+        choice=choice,
+        pairs=pairs,
+        matches=matches._replace(columns=matches.columns.reshape(by_variant)),
     )
 
 

@@ -20,8 +20,8 @@ from crowdbench.metrics.average_precision import RECALL_LEVELS
 from crowdbench.metrics.catalogue import LEVEL_METRICS, METRICS
 from crowdbench.metrics.evaluation import Evaluation, SliceValues, Value, evaluate
 from crowdbench.metrics.slices import Slice
-from crowdbench.record import (
-    SCHEMA_VERSION,
+from crowdbench.record import SCHEMA_VERSION, Run, RunFolder
+from crowdbench.results import (
     ConditionFacts,
     ConditionRow,
     KeypointMetrics,
@@ -29,8 +29,6 @@ from crowdbench.record import (
     Metrics,
     OksHistogram,
     PrecisionCurve,
-    Run,
-    RunFolder,
     WorstImages,
 )
 from crowdbench.results_format import write_results

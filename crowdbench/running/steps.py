@@ -19,7 +19,8 @@ from crowdbench.environment import describe_environment, now
 from crowdbench.errors import MissingError, UsageError
 from crowdbench.metrics.official import CheckResult, check_official
 from crowdbench.predictor import Request, load_predictor
-from crowdbench.record import Environment, Metrics, Run, RunFolder
+from crowdbench.record import Environment, Run, RunFolder
+from crowdbench.results import Metrics
 from crowdbench.running.predict import check_skeleton, describe_run, predict_split
 from crowdbench.running.score import check_same_data, read_candidates, score_candidates
 from crowdbench.skeletons import load_skeleton

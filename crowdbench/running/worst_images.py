@@ -7,7 +7,8 @@ import numpy as np
 from crowdbench.conditions.box_iou import image_means
 from crowdbench.datasets.split import Split
 from crowdbench.metrics.evaluation import Evaluation
-from crowdbench.record import SCHEMA_VERSION, DrawnImage, DrawnPerson, DrawnPose, WorstImages
+from crowdbench.record import SCHEMA_VERSION
+from crowdbench.results import DrawnImage, DrawnPerson, DrawnPose, WorstImages
 from crowdbench.structures import Poses
 
 N_WORST = 12

@@ -10,8 +10,8 @@ from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.files import FileDigest
 from crowdbench.merging import Merging
 from crowdbench.protocol import Protocol
-from crowdbench.record import (
-    SCHEMA_VERSION,
+from crowdbench.record import SCHEMA_VERSION, PredictorFacts, Run, RunFolder, SplitFacts
+from crowdbench.results import (
     ConditionFacts,
     ConditionRow,
     DrawnImage,
@@ -22,10 +22,6 @@ from crowdbench.record import (
     Metrics,
     OksHistogram,
     PrecisionCurve,
-    PredictorFacts,
-    Run,
-    RunFolder,
-    SplitFacts,
     WorstImages,
 )
 from crowdbench.skeletons import load_skeleton

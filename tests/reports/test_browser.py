@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from crowdbench.record import KeypointMetrics, Metric
+from crowdbench.results import KeypointMetrics, Metric
 from reports.writing import write_report
 from tests.reports.hostile import EVIL, with_hostile_texts
 from tests.reports.records import (

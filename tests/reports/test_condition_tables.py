@@ -8,7 +8,7 @@ import msgspec
 import pandas as pd
 import pytest
 
-from crowdbench.record import ConditionRow, Metric
+from crowdbench.results import ConditionRow, Metric
 from reports.condition_tables import condition_tables, robustness_table
 from reports.tables import Table
 from tests.reports.records import THIRD, make_facts, make_metrics, make_row, make_run

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from crowdbench.record import ConditionFacts, ConditionRow, KeypointMetrics, Metric, OksHistogram
+from crowdbench.results import ConditionFacts, ConditionRow, KeypointMetrics, Metric, OksHistogram
 from reports.figure import svg_of
 from reports.plots import Plot, condition_plots, keypoints_plot, oks_plot, precision_recall_plot
 from tests.reports.records import make_facts, make_metrics, make_row, make_run

@@ -12,14 +12,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from crowdbench.record import (
-    SCHEMA_VERSION,
-    Environment,
-    KeypointMetrics,
-    Metric,
-    RunFolder,
-    WorstImages,
-)
+from crowdbench.record import SCHEMA_VERSION, Environment, RunFolder
+from crowdbench.results import KeypointMetrics, Metric, WorstImages
 from reports.content import read_content
 from reports.markdown import markdown_page
 from reports.run_page import html_page

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from crowdbench.errors import InputError, MissingError, UsageError, WriteError
 from crowdbench.protocol import Protocol
-from crowdbench.record import ConditionRow, Metric, Metrics, RunFolder
+from crowdbench.record import RunFolder
+from crowdbench.results import ConditionRow, Metric, Metrics
 from reports.protocol_differences import protocol_differences
 from reports.side_by_side import Comparison, compare_runs, run_names
 from reports.side_by_side_plots import comparison_plots, run_style

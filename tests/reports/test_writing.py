@@ -12,14 +12,8 @@ from markdown_it import MarkdownIt  # rich depends on it
 
 from crowdbench.errors import InputError, MissingError, WriteError
 from crowdbench.files import FileDigest
-from crowdbench.record import (
-    SCHEMA_VERSION,
-    ConditionFacts,
-    KeypointMetrics,
-    Metric,
-    Metrics,
-    RunFolder,
-)
+from crowdbench.record import SCHEMA_VERSION, RunFolder
+from crowdbench.results import ConditionFacts, KeypointMetrics, Metric, Metrics
 from reports.content import read_content
 from reports.markdown import markdown_page
 from reports.published import load_published
