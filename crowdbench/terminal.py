@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 def percent(value: float | None, digits: int = 2) -> str:
     """Return a fraction as percent, ``-`` for none.
 
-    >>> percent(0.49577)
-    '49.58'
+    >>> percent(0.49577), percent(-1e-17)
+    ('49.58', '0.00')
     """
-    return "-" if value is None else f"{100 * value:.{digits}f}"
+    # + 0.0: what rounds to zero has no sign.
+    return "-" if value is None else f"{round(100 * value, digits) + 0.0:.{digits}f}"
 
 
 def print_table(
