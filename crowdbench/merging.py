@@ -10,7 +10,7 @@ import numpy as np
 
 from crowdbench.errors import InputError
 from crowdbench.metrics.matching import rank_poses
-from crowdbench.metrics.oks import pair_rows
+from crowdbench.metrics.oks import pairs_within
 from crowdbench.structures import Array, Poses
 
 _EPS = np.spacing(1.0)
@@ -58,7 +58,7 @@ def merge(poses: Poses, taking_part: Array, merging: Merging, sigmas: Array) -> 
         return taking_part
     if poses.areas is None:
         raise InputError("oks-nms needs the areas of the candidates, which this predictor left out")
-    order = rank_poses(poses.scores, poses.image_index, None)
+    order = rank_poses(poses.scores, poses.image_index)
     better, worse = _similar_pairs(poses.take(order), merging.oks, sigmas)
     stays = taking_part[order]
     # A turn for each rank of the better candidate in its image: all images at once, and nothing
@@ -78,11 +78,7 @@ def merge(poses: Poses, taking_part: Array, merging: Merging, sigmas: Array) -> 
 def _similar_pairs(poses: Poses, limit: float, sigmas: Array) -> tuple[Array, Array]:
     """Return the rows of all pairs of an image whose OKS is above the limit, the better first."""
     assert poses.areas is not None
-    image = poses.image_index
-    n_images = int(image[-1]) + 1 if len(image) else 0
-    first, second = pair_rows(image, image, n_images)
-    keep = first < second
-    first, second = first[keep], second[keep]
+    first, second = pairs_within(poses.image_index)
     similar = np.zeros(len(first), bool)
     variances = (sigmas * 2) ** 2
     for start in range(0, len(first), _BLOCK):

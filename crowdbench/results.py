@@ -73,18 +73,16 @@ class ConditionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_boxes: int | UnsetType = UNSET
 
 
-class ConditionFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ConditionDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a condition is.
 
     Attributes:
         title: its name in words, for headings, e.g. ``Detector confidence``.
         axis: what its rows range over, with the unit, for axes, e.g. ``least box score``.
-        rule: what it does, with every parameter, as the signature prints it.
+        rule: what it does, in words and with every number.
         kind: ``threshold``, ``bins`` or ``levels`` (named bins).
         selects: ``poses``, ``persons`` or ``images``: what its rows choose.
         harder: ``up`` or ``down``: whether rows get harder as their values rise or fall.
-        notes: what a reader should know, e.g. where values came from.
-        reason: why it has no rows here; null when it has some.
     """
 
     title: str
@@ -93,6 +91,16 @@ class ConditionFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["threshold", "bins", "levels"]
     selects: Literal["poses", "persons", "images"]
     harder: Literal["up", "down"]
+
+
+class ConditionFacts(ConditionDescription, frozen=True, forbid_unknown_fields=True):
+    """What a condition is, and what it met in these data.
+
+    Attributes:
+        notes: what a reader should know, e.g. where values came from.
+        reason: why it has no rows here; null when it has some.
+    """
+
     notes: tuple[str, ...]
     reason: str | None
 

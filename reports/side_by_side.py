@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -18,7 +18,7 @@ from crowdbench.files import FileDigest
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.protocol import Protocol
 from crowdbench.record import Run, RunFolder
-from crowdbench.results import ConditionRow, Metric, Metrics, PrecisionCurve
+from crowdbench.results import ConditionDescription, ConditionRow, Metric, Metrics, PrecisionCurve
 from reports.markup import one_line
 from reports.protocol_differences import (
     Difference,
@@ -86,20 +86,13 @@ class ComparedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     differences: tuple[float | None, ...]
 
 
-class ComparedCondition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ComparedCondition(ConditionDescription, frozen=True, forbid_unknown_fields=True):
     """A condition that two or more runs have by the same rule.
 
     Attributes:
-        title, axis, rule, kind, selects, harder: see `crowdbench.record.ConditionFacts`.
         rows: in the order of their values.
     """
 
-    title: str
-    axis: str
-    rule: str
-    kind: Literal["threshold", "bins", "levels"]
-    selects: Literal["poses", "persons", "images"]
-    harder: Literal["up", "down"]
     rows: tuple[ComparedRow, ...]
 
 

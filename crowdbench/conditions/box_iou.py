@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from crowdbench.metrics.oks import pair_rows
+from crowdbench.metrics.oks import pairs_within
 from crowdbench.structures import Array
 
 
-def highest_iou(boxes: Array, image_index: Array, n_images: int) -> Array:
+def highest_iou(boxes: Array, image_index: Array) -> Array:
     """Return each box's highest IoU with another box of its image.
 
     Args:
         boxes: (P, 4) xywh.
         image_index: (P,) ascending.
-        n_images: how many images there are.
 
     Returns:
         (P,) float64 in [0, 1]; 0 for a box that is alone.
@@ -22,10 +21,7 @@ def highest_iou(boxes: Array, image_index: Array, n_images: int) -> Array:
     Source: the continuous IoU of COCO's boxes (no +1); two empty boxes have IoU 0.
     """
     highest = np.zeros(len(boxes))
-    first, second = pair_rows(image_index, image_index, n_images)
-    # Each pair once: the second box after the first.
-    keep = np.flatnonzero(first < second)
-    first, second = first[keep], second[keep]
+    first, second = pairs_within(image_index)
     x, y, w, h = (np.ascontiguousarray(column) for column in boxes.T)
     right, bottom, areas = x + w, y + h, w * h
     width = np.minimum(right[first], right[second])

@@ -44,10 +44,10 @@ class Subject:
         """(P,) float64, each person's highest box IoU; NaN for those that are not compared."""
         truth = self.truth
         if self.iou_among == "annotated":
-            return highest_iou(truth.boxes, truth.image_index, len(truth.image_ids))
+            return highest_iou(truth.boxes, truth.image_index)
         rows = ~truth.is_ignored
         values = np.full(len(truth.boxes), np.nan)
-        values[rows] = highest_iou(truth.boxes[rows], truth.image_index[rows], len(truth.image_ids))
+        values[rows] = highest_iou(truth.boxes[rows], truth.image_index[rows])
         return values
 
     @cached_property

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from crowdbench.conditions.condition import Condition, Row
-
-
-class Figure(NamedTuple):
-    """A figure, or the reason why there is none.
-
-    Attributes:
-        value: the figure; of AP as a fraction, or AP per unit of the condition.
-        n: rows it rests on.
-        higher_is_better: its direction.
-        reason: why the value is None.
-    """
-
-    value: float | None
-    n: int
-    higher_is_better: bool
-    reason: str | None = None
+from crowdbench.results import Metric
 
 
 def robustness(
     condition: Condition, rows: Sequence[Row], values: Sequence[float | None], n: Sequence[int]
-) -> dict[str, Figure]:
+) -> dict[str, Metric]:
     """Return the figures of one condition, from the AP of its rows.
 
     Args:
@@ -38,6 +22,7 @@ def robustness(
         n: evaluated persons of each row.
 
     Returns:
+        By name, each with the number of rows it rests on.
         ``AP_drop``: AP of the easiest row less AP of the hardest, of those that have one.
         ``AP_relative_drop``: the same as a share of the easiest row's AP.
         ``AP_area`` (thresholds): area under AP over the thresholds by the trapezoid rule, divided
@@ -53,16 +38,16 @@ def robustness(
     known = [i for i, value in enumerate(values) if value is not None]
     figures = dict.fromkeys(
         ("AP_drop", "AP_relative_drop"),
-        Figure(None, len(known), False, "fewer than two rows have an AP"),
+        Metric(None, len(known), False, "fewer than two rows have an AP"),
     )
     if len(known) >= 2:
         ends = (known[0], known[-1]) if condition.harder == "up" else (known[-1], known[0])
         easy, hard = (float(values[i] or 0) for i in ends)
-        figures["AP_drop"] = Figure(easy - hard, len(known), False)
+        figures["AP_drop"] = Metric(easy - hard, len(known), False, None)
         figures["AP_relative_drop"] = (
-            Figure((easy - hard) / easy, len(known), False)
+            Metric((easy - hard) / easy, len(known), False, None)
             if easy
-            else Figure(None, len(known), False, "the AP of the easiest row is 0")
+            else Metric(None, len(known), False, "the AP of the easiest row is 0")
         )
     if condition.kind == "threshold":
         figures["AP_area"] = _area(rows, values, known)
@@ -71,17 +56,17 @@ def robustness(
     return figures
 
 
-def _area(rows: Sequence[Row], values: Sequence[float | None], known: Sequence[int]) -> Figure:
+def _area(rows: Sequence[Row], values: Sequence[float | None], known: Sequence[int]) -> Metric:
     if len(known) < 2:
-        return Figure(None, len(known), True, "fewer than two rows have an AP")
+        return Metric(None, len(known), True, "fewer than two rows have an AP")
     x = np.array([rows[i].threshold for i in known], float)
     y = np.array([values[i] for i in known], float)
-    return Figure(float(np.trapezoid(y, x) / (x[-1] - x[0])), len(known), True)
+    return Metric(float(np.trapezoid(y, x) / (x[-1] - x[0])), len(known), True, None)
 
 
 def _slope(
     condition: Condition, rows: Sequence[Row], values: Sequence[float | None], n: Sequence[int]
-) -> Figure:
+) -> Metric:
     points = [
         ((row.bounds[0] + row.bounds[1]) / 2, value, weight)
         for row, value, weight in zip(rows, values, n, strict=True)
@@ -89,8 +74,8 @@ def _slope(
     ]
     if len(points) < 2:
         reason = "fewer than two bins with an upper end have an AP"
-        return Figure(None, len(points), True, reason)
+        return Metric(None, len(points), True, reason)
     x, y, weights = np.array(points, float).T
     x -= np.average(x, weights=weights)
     slope = float((weights * x * y).sum() / (weights * x * x).sum())
-    return Figure(slope if condition.harder == "up" else -slope, len(points), True)
+    return Metric(slope if condition.harder == "up" else -slope, len(points), True, None)

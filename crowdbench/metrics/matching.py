@@ -33,24 +33,18 @@ class Matches(NamedTuple):
     columns: Array
 
 
-def rank_poses(scores: Array, image_index: Array, most: int | None = MAX_POSES_PER_IMAGE) -> Array:
-    """Return the rows of the poses that count, by image and then by descending score.
+def rank_poses(scores: Array, image_index: Array) -> Array:
+    """Return the rows of the poses by image and then by descending score.
 
     Of equal scores the one that comes first in the arrays is ranked first.
 
     Args:
         scores: (D,) float64.
         image_index: (D,) image of each pose.
-        most: how many poses of an image to keep, or None for all.
 
-    Source: the stable sort and the cut at ``maxDets`` of pycocotools.
+    Source: the stable sort of pycocotools.
     """
-    order = np.lexsort((-scores, image_index))
-    if most is None:
-        return order
-    sorted_image = image_index[order]
-    first = np.searchsorted(sorted_image, sorted_image)
-    return order[np.arange(len(order)) - first < most]
+    return np.lexsort((-scores, image_index))
 
 
 def first_in_image(taking_part: Array, image_index: Array) -> Array:

@@ -46,6 +46,25 @@ def pair_rows(pose_image: Array, person_image: Array, n_images: int) -> tuple[Ar
     return pose, person
 
 
+def pairs_within(image_index: Array) -> tuple[Array, Array]:
+    """Return the rows of all pairs of things in an image, each pair once, the earlier row first.
+
+    Args:
+        image_index: (N,) ascending.
+
+    Returns:
+        Two (M,) int64 arrays, ordered by the first row and then by the second.
+
+    >>> pairs_within(np.array([0, 0, 0, 2]))
+    (array([0, 0, 1]), array([1, 2, 2]))
+    """
+    rows = np.arange(len(image_index))
+    n_later = np.searchsorted(image_index, image_index, side="right") - rows - 1
+    first = np.repeat(rows, n_later)
+    start = np.cumsum(n_later) - n_later
+    return first, first + 1 + np.arange(len(first)) - np.repeat(start, n_later)
+
+
 def oks_pairs(
     pose_points: Array, pose_image: Array, truth: GroundTruth, areas: Array, sigmas: Array
 ) -> Pairs:

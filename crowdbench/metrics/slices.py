@@ -82,7 +82,7 @@ def match_slices(
         sigmas: (K,) constants of OKS.
         slices: what to evaluate.
     """
-    rows = rank_poses(poses.scores, poses.image_index, None)
+    rows = rank_poses(poses.scores, poses.image_index)
     image = poses.image_index[rows]
     selections: dict[int, int] = {}
     variants: dict[tuple[int, int], int] = {}

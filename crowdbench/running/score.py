@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,8 +15,7 @@ from crowdbench.conditions.robustness import robustness
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import InputError
-from crowdbench.merging import Merging, merge
-from crowdbench.metrics.average_precision import RECALL_LEVELS
+from crowdbench.merging import merge
 from crowdbench.metrics.catalogue import LEVEL_METRICS, METRICS
 from crowdbench.metrics.evaluation import Evaluation, SliceValues, Value, evaluate
 from crowdbench.metrics.slices import Slice
@@ -93,53 +92,31 @@ def score_candidates(
         candidates: poses before merging.
         settings: the conditions to evaluate, resolved.
     """
-    poses, merging = candidates.poses, run.predictor.merging
-    final = _final(poses, merging, split)
+    poses = candidates.poses
+    run = _with_conditions(run, settings)
+    cuts: Cuts = []
+    if split.truth is not None:
+        sweep = None if run.predictor.boxes_independent else candidates.sweep
+        subject = Subject(split.truth, split.skeleton, poses, sweep, settings.iou_among)
+        cuts = list(cut_split(settings, subject))
+    rows = [row for _, _, cut in cuts if isinstance(cut, Cut) for row in cut.rows]
+    final, slices = _merged(poses, [row for row in rows if row.candidates is None], run)
     left = poses if final is None else poses.take(final)
     write_results(folder.predictions, left, split.images.ids, split.category_id)
-    run = _with_conditions(run, settings)
     if split.truth is None:
         return _without_truth(run, split, len(left)), WorstImages(SCHEMA_VERSION, ())
-    subject = Subject(
-        split.truth,
-        split.skeleton,
-        poses,
-        None if run.predictor.boxes_independent else candidates.sweep,
-        settings.iou_among,
-    )
-    cuts = list(cut_split(settings, subject))
-    rows = [row for _, _, cut in cuts if isinstance(cut, Cut) for row in cut.rows]
     sigmas, limits = split.skeleton.sigma_array, LEVEL_LIMITS if split.has_levels else None
-    result = evaluate(
-        split.truth,
-        poses,
-        sigmas,
-        limits,
-        final=final,
-        slices=_slices([row for row in rows if row.candidates is None], poses, merging, sigmas),
-    )
-    slices = iter(result.slices)
-    found = [
-        next(slices)
-        if row.candidates is None
-        else evaluate(
-            split.truth,
-            row.candidates,
-            sigmas,
-            limits,
-            final=_final(row.candidates, merging, split),
-            slices=[Slice()],
-        ).slices[0]
-        for row in rows
-    ]
+    result = evaluate(split.truth, poses, sigmas, limits, final=final, slices=slices)
+    parts = iter(result.slices)
+    found = []
+    for row in rows:
+        if row.candidates is None:
+            found.append(next(parts))
+            continue
+        final, _ = _merged(row.candidates, (), run)
+        own = evaluate(split.truth, row.candidates, sigmas, limits, final=final, slices=[Slice()])
+        found += own.slices
     return _metrics(run, result, cuts, found), worst_images(split, poses, result)
-
-
-def _final(poses: Poses, merging: Merging, split: Split) -> Array | None:
-    """Return which candidates merging leaves, (D,) bool; None for all."""
-    everything = np.ones((len(poses), 1), bool)
-    final: Array = merge(poses, everything, merging, split.skeleton.sigma_array)[:, 0]
-    return None if final.all() else final
 
 
 def _with_conditions(run: Run, settings: ConditionSettings) -> Run:
@@ -150,15 +127,22 @@ def _with_conditions(run: Run, settings: ConditionSettings) -> Run:
     )
 
 
-def _slices(rows: Sequence[Row], candidates: Poses, merging: Merging, sigmas: Array) -> list[Slice]:
-    """Return the parts of the split that the rows stand for; chosen candidates are merged anew."""
-    choosing = [row.poses for row in rows if row.poses is not None]
-    if choosing:
-        merged = merge(candidates, np.stack(choosing, 1), merging, sigmas)
-        left = iter(np.ascontiguousarray(merged.T))
-    return [
-        Slice(None if row.poses is None else next(left), row.persons, row.images) for row in rows
+def _merged(candidates: Poses, rows: Sequence[Row], run: Run) -> tuple[Array | None, list[Slice]]:
+    """Return which candidates merging leaves, and the parts of the split that the rows stand for.
+
+    Candidates that a row chooses are merged anew, all choices in one go. The first value is (D,)
+    bool, or None for all.
+    """
+    choices = [np.ones(len(candidates), bool)]
+    choices += [row.poses for row in rows if row.poses is not None]
+    sigmas = run.split.skeleton.sigma_array
+    merged = merge(candidates, np.stack(choices, 1), run.predictor.merging, sigmas)
+    final, *left = np.ascontiguousarray(merged.T)
+    chosen = iter(left)
+    slices = [
+        Slice(None if row.poses is None else next(chosen), row.persons, row.images) for row in rows
     ]
+    return None if final.all() else final, slices
 
 
 def _without_truth(run: Run, split: Split, n_poses: int) -> Metrics:
@@ -202,12 +186,7 @@ def _metrics(run: Run, result: Evaluation, cuts: Cuts, by_row: Sequence[SliceVal
         found = [next(slices) for _ in cut.rows]
         conditions[name] = tuple(map(_row, cut.rows, found))
         ap = [part.values["AP"].value for part in found]
-        figures[name] = {
-            key: Metric(figure.value, figure.n, figure.higher_is_better, figure.reason)
-            for key, figure in robustness(
-                condition, cut.rows, ap, [part.n_persons for part in found]
-            ).items()
-        }
+        figures[name] = robustness(condition, cut.rows, ap, [part.n_persons for part in found])
     return msgspec.structs.replace(
         _record(run, result.values, result.counts),
         conditions=conditions,
@@ -216,7 +195,7 @@ def _metrics(run: Run, result: Evaluation, cuts: Cuts, by_row: Sequence[SliceVal
         curves=_curves(result),
         oks_histogram=_histogram(result),
         keypoints=_keypoints(run, result),
-        notes=(*run.notes, *_condition_notes(facts.values())),
+        notes=(*run.notes, *(note for found in facts.values() for note in found.notes)),
     )
 
 
@@ -245,35 +224,24 @@ def _row(row: Row, found: SliceValues) -> ConditionRow:
 
 
 def _facts(condition: Condition, values: Values, cut: Cut | str) -> ConditionFacts:
-    rule, reason = "", None
-    notes: tuple[str, ...] = ()
-    if isinstance(cut, Cut):
-        rule, notes = rule_words(cut, values), cut.notes
-    else:
-        reason = cut
     return ConditionFacts(
         title=condition.title,
         axis=condition.axis,
-        rule=rule,
+        rule=rule_words(cut, values) if isinstance(cut, Cut) else "",
         kind=condition.kind,
         selects=condition.selects,
         harder=condition.harder,
-        notes=notes,
-        reason=reason,
+        notes=cut.notes if isinstance(cut, Cut) else (),
+        reason=None if isinstance(cut, Cut) else cut,
     )
-
-
-def _condition_notes(facts: Iterable[ConditionFacts]) -> list[str]:
-    return [note for fact in facts for note in fact.notes]
 
 
 def _curves(result: Evaluation) -> tuple[PrecisionCurve, ...]:
     """Return precision over recall at two OKS thresholds, in the range of all areas."""
-    assert len(RECALL_LEVELS) == result.curves.precision.shape[2]
+    has_persons = result.evaluated.any()
     return tuple(
-        PrecisionCurve(oks, tuple(line.tolist()) if not np.isnan(line).any() else ())
+        PrecisionCurve(oks, tuple(result.curves.precision[0, t].tolist()) if has_persons else ())
         for oks, t in _CURVES
-        for line in (result.curves.precision[0, t],)
     )
 
 

@@ -150,7 +150,7 @@ def test_numbers_near_the_limits_of_float64_are_in_no_bin_and_warn_nobody() -> N
 
 def test_the_highest_iou_is_with_the_nearest_box_of_the_same_image() -> None:
     boxes = np.array([SQUARE, [5, 0, 10, 10], [8, 0, 10, 10], SQUARE, [0, 0, 0, 0]], float)
-    found = highest_iou(boxes, np.array([0, 0, 0, 1, 1]), 3)
+    found = highest_iou(boxes, np.array([0, 0, 0, 1, 1]))
     np.testing.assert_allclose(found, [1 / 3, 7 / 13, 7 / 13, 0, 0])
     means = image_means(found, np.array([0, 0, 0, 1, 1]), 3)
     np.testing.assert_allclose(means, [(1 / 3 + 14 / 13) / 3, 0, np.nan])
@@ -164,12 +164,12 @@ def test_the_highest_iou_lies_in_zero_to_one_and_goes_with_its_box(
     boxes: np.ndarray, seed: int
 ) -> None:
     image = np.sort(np.random.default_rng(seed).integers(0, 3, len(boxes)))
-    found = highest_iou(boxes, image, 3)
+    found = highest_iou(boxes, image)
     assert ((found >= 0) & (found <= 1)).all()
     # A person who moves within the list of its image keeps its value; scale changes nothing.
     order = np.lexsort((-np.arange(len(boxes)), image))
-    np.testing.assert_array_equal(highest_iou(boxes[order], image, 3), found[order])
-    np.testing.assert_allclose(highest_iou(boxes * 3, image, 3), found)
+    np.testing.assert_array_equal(highest_iou(boxes[order], image), found[order])
+    np.testing.assert_allclose(highest_iou(boxes * 3, image), found)
 
 
 def test_persons_that_are_not_evaluated_count_in_the_iou_only_when_asked() -> None:

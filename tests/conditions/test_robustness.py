@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from crowdbench.conditions import CONDITIONS
 from crowdbench.conditions.condition import Row
-from crowdbench.conditions.robustness import Figure, robustness
+from crowdbench.conditions.robustness import robustness
+from crowdbench.results import Metric
 
 SWEEP, OVERLAP, SIZE = (CONDITIONS[n] for n in ("detector-confidence", "person-iou", "size"))
 
 
-def sweep(values: list[float | None], thresholds: list[float] | None = None) -> dict[str, Figure]:
+def sweep(values: list[float | None], thresholds: list[float] | None = None) -> dict[str, Metric]:
     at = thresholds or [k / 10 for k in range(len(values))]
     rows = [Row(f">= {t:g}", threshold=t) for t in at]
     return robustness(SWEEP, rows, values, [5] * len(values))
@@ -24,7 +25,7 @@ def sweep(values: list[float | None], thresholds: list[float] | None = None) -> 
 
 def bins(
     values: list[float | None], n: list[int], edges: tuple[float | None, ...]
-) -> dict[str, Figure]:
+) -> dict[str, Metric]:
     rows = [
         Row("", bounds=(low, high)) for low, high in itertools.pairwise(edges) if low is not None
     ]
@@ -55,7 +56,7 @@ def test_the_slope_over_bins_weighs_them_by_their_persons() -> None:
         pytest.approx(-0.4)
     )
     open_end = bins([0.6, 0.4, 0.9], [10, 1, 50], (0.0, 0.5, 1.0, None))
-    assert open_end["AP_slope"] == Figure(found["AP_slope"].value, 2, True)
+    assert open_end["AP_slope"] == Metric(found["AP_slope"].value, 2, True, None)
 
 
 def test_weights_equal_repeated_points() -> None:
