@@ -200,6 +200,11 @@ def _umask() -> int:
     return mask
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, whole or not at all."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON: same value, same bytes. Floats keep full precision."""
     content = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from crowdbench.metrics.catalogue import METRICS
-from crowdbench.results import ConditionFacts, ConditionRow, Metric, Metrics
+from crowdbench.metrics.catalogue import in_usual_order
+from crowdbench.results import ConditionDescription, ConditionFacts, ConditionRow, Metric, Metrics
 from crowdbench.terminal import percent
-from reports.markup import superscript
+from reports.footnotes import Footnotes
 from reports.naming import file_name
 from reports.tables import NONE, Table
 
@@ -30,17 +30,16 @@ def condition_tables(metrics: Metrics) -> dict[str, Table]:
 
 
 def _condition_table(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -> Table:
-    known = dict.fromkeys(metric for row in rows for metric in row.metrics)
-    ordered = [m for m in METRICS if m in known] + [m for m in known if m not in METRICS]
+    ordered = in_usual_order(dict.fromkeys(metric for row in rows for metric in row.metrics))
     shown = _shown_metrics(rows, ordered)
     counts = _shown_counts(facts, rows)
-    footnotes = _Footnotes()
+    footnotes = Footnotes()
     label = facts.axis
     cells = [
         (
             row.label,
-            *(NONE if n is None else f"{n:,}" for n in (count(row) for count in counts.values())),
-            *(footnotes.cell(row.metrics.get(metric)) for metric in shown),
+            *(NONE if n is None else f"{n:,}" for n in (row_count(row, what) for what in counts)),
+            *(_cell(row.metrics.get(metric), footnotes) for metric in shown),
         )
         for row in rows
     ]
@@ -66,21 +65,26 @@ def _shown_metrics(rows: Sequence[ConditionRow], known: Sequence[str]) -> list[s
     return having or names[:1]
 
 
-def _shown_counts(
-    facts: ConditionFacts, rows: Sequence[ConditionRow]
-) -> dict[str, Callable[[ConditionRow], int | None]]:
+def _shown_counts(facts: ConditionFacts, rows: Sequence[ConditionRow]) -> list[str]:
     """Return the counts to show: the persons, what the rows choose, and what differs by row."""
-    counts: dict[str, Callable[[ConditionRow], int | None]] = {
-        "images": lambda row: row.n_images,
-        "persons": lambda row: row.n_persons,
-        "boxes": lambda row: None if row.n_boxes is UNSET else row.n_boxes,
-        "poses": lambda row: row.n_poses,
-    }
-    return {
-        what: count
-        for what, count in counts.items()
-        if what in ("persons", facts.selects) or len({count(row) for row in rows}) > 1
-    }
+    return [
+        what
+        for what in ("images", "persons", "boxes", "poses")
+        if what in ("persons", facts.selects) or len({row_count(row, what) for row in rows}) > 1
+    ]
+
+
+def row_count(row: ConditionRow, what: str) -> int | None:
+    """Return how many ``images``, ``persons``, ``boxes`` or ``poses`` take part in a row."""
+    n: int | UnsetType = getattr(row, f"n_{what}")
+    return None if n is UNSET else n
+
+
+def telling_count(condition: ConditionDescription, rows: Iterable[ConditionRow]) -> str:
+    """Return what tells best how much a row holds: ``boxes``, ``poses`` or ``persons``."""
+    if condition.selects != "poses":
+        return "persons"
+    return "boxes" if all(row.n_boxes is not UNSET for row in rows) else "poses"
 
 
 def _condition_data(rows: Sequence[ConditionRow], metrics: Sequence[str]) -> pd.DataFrame:
@@ -125,7 +129,7 @@ def _metric_columns(found: dict[str, Metric], names: Iterable[str]) -> dict[str,
 def robustness_table(metrics: Metrics) -> Table:
     """Return the figures that sum up each condition: a row per condition, a column per figure."""
     figures = dict.fromkeys(name for found in metrics.robustness.values() for name in found)
-    footnotes = _Footnotes()
+    footnotes = Footnotes()
     headers = {name: _figure_header(name, metrics) for name in figures}
     data: list[dict[str, object]] = []
     cells = []
@@ -135,7 +139,7 @@ def robustness_table(metrics: Metrics) -> Table:
         cells.append(
             (
                 condition if facts is None else facts.title,
-                *(footnotes.cell(found.get(name)) for name in figures),
+                *(_cell(found.get(name), footnotes) for name in figures),
             )
         )
     columns = ("row", "condition", *(c for name in figures for c in (name, f"{name}_n")))
@@ -151,28 +155,13 @@ def robustness_table(metrics: Metrics) -> Table:
 
 
 def _figure_header(name: str, metrics: Metrics) -> str:
-    """Return the figure's name; an arrow says that low is good."""
+    """Return the figure's name and whether low or high is good."""
     directions = {
         found[name].higher_is_better for found in metrics.robustness.values() if name in found
     }
     return f"{name} ({'lower' if directions == {False} else 'higher'} is better)"
 
 
-class _Footnotes:
-    """Numbers the reasons of a table's cells, equal ones once."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def cell(self, metric: Metric | None) -> str:
-        """Return the text of a cell, with the mark of its reason."""
-        if metric is None:
-            return NONE
-        if metric.reason is None:
-            return percent(metric.value)
-        number = self._numbers.setdefault(metric.reason, len(self._numbers) + 1)
-        return percent(metric.value) + superscript(number)
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        return tuple(self._numbers)
+def _cell(metric: Metric | None, footnotes: Footnotes) -> str:
+    """Return the text of a cell, with the mark of its reason."""
+    return NONE if metric is None else percent(metric.value) + footnotes.mark(metric.reason)

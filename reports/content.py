@@ -12,8 +12,8 @@ from crowdbench.errors import CrowdbenchError, InputError
 from crowdbench.record import Environment, Run, RunFolder
 from crowdbench.results import Metrics, WorstImages
 from reports.condition_tables import condition_tables, robustness_table
+from reports.plot import Plot
 from reports.plots import (
-    Plot,
     condition_plots,
     keypoints_plot,
     oks_plot,

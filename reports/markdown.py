@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from crowdbench.files import FileDigest
 from reports.comparison import differences
 from reports.content import Content
-from reports.markup import markdown_code, markdown_fence, markdown_text
-from reports.tables import Table
+from reports.markup import markdown_code, markdown_fence, markdown_list, markdown_text
 from reports.wording import (
     CONDITIONS_LEGEND,
     KEYPOINTS_LEGEND,
@@ -23,9 +20,6 @@ from reports.wording import (
     papers_words,
     without_published,
 )
-
-# A longer table is folded, so that a report can stand in a pull request.
-_MOST_ROWS = 20
 
 
 def markdown_page(content: Content) -> str:
@@ -48,7 +42,7 @@ def _summary(content: Content) -> list[str]:
         METRICS_LEGEND,
         markdown_text(counts_words(metrics.counts)),
         "Plots are in `plots/`, all tables in `tables/`; `index.html` shows both.",
-        *(["## Noticed", _list(metrics.notes)] if metrics.notes else []),
+        *(["## Noticed", markdown_list(metrics.notes)] if metrics.notes else []),
         "## Protocol",
         markdown_fence(metrics.signature),
     ]
@@ -68,16 +62,15 @@ def _conditions(content: Content) -> list[str]:
         if table is None:
             sections.append(markdown_text(f"Not evaluated: {facts.reason or 'no rows'}."))
         else:
-            n_rows = len(table.cells)
-            sections.append(_folded(table, f"{n_rows} rows"))
-        sections.append(_list(condition_words(facts)))
+            sections.append(table.folded())
+        sections.append(markdown_list(condition_words(facts)))
     return sections
 
 
 def _keypoints(content: Content) -> list[str]:
     if not content.metrics.keypoints:
         return []
-    return ["## Keypoints", _folded_if_long(content.keypoints_table), KEYPOINTS_LEGEND]
+    return ["## Keypoints", content.keypoints_table.folded_if_long(), KEYPOINTS_LEGEND]
 
 
 def _published(content: Content) -> list[str]:
@@ -87,10 +80,10 @@ def _published(content: Content) -> list[str]:
     return [
         title,
         PUBLISHED_INTRODUCTION,
-        _list(differences(content.run, content.metrics, content.entries)),
-        _folded_if_long(content.published_table),
+        markdown_list(differences(content.run, content.metrics, content.entries)),
+        content.published_table.folded_if_long(),
         PUBLISHED_LEGEND,
-        _list(papers_words(content)),
+        markdown_list(papers_words(content)),
     ]
 
 
@@ -106,17 +99,3 @@ def _provenance(content: Content) -> list[str]:
 
 def _digest(file: FileDigest) -> str:
     return f"{markdown_code(file.name)}, {file.size:,} bytes, sha256 {markdown_code(file.sha256)}"
-
-
-def _list(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {markdown_text(line)}" for line in lines)
-
-
-def _folded_if_long(table: Table) -> str:
-    """Return the table, behind a line to click on if it is long."""
-    n_rows = len(table.cells)
-    return table.markdown() if n_rows <= _MOST_ROWS else _folded(table, f"{n_rows} rows")
-
-
-def _folded(table: Table, summary: str) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{table.markdown()}\n\n</details>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # A pipe ends a table cell even in a code span, so it is written as the character it stands for.
@@ -61,6 +62,11 @@ def markdown_code(text: str) -> str:
 def markdown_fence(line: str) -> str:
     """Return a line as a Markdown code block."""
     return "\n".join(("```text", one_line(line).lstrip("`"), "```"))
+
+
+def markdown_list(lines: Iterable[str]) -> str:
+    """Return plain lines as a Markdown list."""
+    return "\n".join(f"- {markdown_text(line)}" for line in lines)
 
 
 def superscript(number: int) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 from msgspec import UNSET
 
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.results import ConditionFacts, ConditionRow, KeypointMetrics, Metrics
+from reports.condition_tables import row_count, telling_count
 from reports.figure import (
     FONT_SIZE,
     GRID,
@@ -32,6 +32,14 @@ from reports.figure import (
     text_width,
 )
 from reports.naming import file_name
+from reports.plot import (
+    PRECISION_RECALL,
+    Plot,
+    condition_label,
+    label_counts,
+    mark_gap,
+    precision_points,
+)
 
 _NAN = float("nan")
 # The metrics drawn over a condition, by what it chooses, where they are there. In every bin of
@@ -46,23 +54,6 @@ _LEFT, _RIGHT = 0.68, 0.72  # inches
 _FEW = 30
 # With more bars than this, their numbers would not fit above them.
 _MOST_NUMBERS = 14
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A plot with what a reader must know about it.
-
-    Attributes:
-        name: of its files, and of its place in the page.
-        title: what is drawn.
-        caption: what its n is and by which rule it was made, in plain sentences.
-        figure: the drawing.
-    """
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure
 
 
 def condition_plots(metrics: Metrics) -> dict[str, Plot]:
@@ -122,7 +113,8 @@ def _condition(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -
             ends.append(points[-1])
             names.append(metric)
             colours.append(drawn.colour)
-    what, counts = _counts(facts, rows)
+    what = telling_count(facts, rows)
+    counts = [row_count(row, what) or 0 for row in rows]
     _draw_counts(lower, x, counts, is_curve=bool(thresholds))
     label_ends(upper, ends, names, colours)
     upper.set_ylabel(
@@ -131,8 +123,7 @@ def _condition(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -
     lower.set_ylabel(what)
     for axes in (upper, lower):
         axes.yaxis.set_label_coords(-0.5 / (WIDTH - _LEFT - _RIGHT), 0.5)
-    towards = "harder \u2192" if facts.harder == "up" else "\u2190 harder"
-    lower.set_xlabel(f"{plain_text(facts.axis, 70)}   ({towards})")
+    lower.set_xlabel(condition_label(facts.axis, facts.harder))
     return Plot(
         f"condition-{file_name(name)}", facts.title, _condition_caption(facts, rows, what), figure
     )
@@ -155,27 +146,8 @@ def _mark_gaps(
     """Say at every row without a value that there is none."""
     for row, place, value in zip(rows, x, values, strict=False):
         if value != value:
-            words = "no value" if row.n_persons else "no persons"
-            axes.text(
-                place,
-                0.04,
-                words,
-                transform=axes.get_xaxis_transform(),
-                rotation=90,
-                ha="center",
-                va="bottom",
-                color=MUTED,
-                fontsize=SMALL,
-                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
-            )
-
-
-def _counts(facts: ConditionFacts, rows: Sequence[ConditionRow]) -> tuple[str, list[int]]:
-    """Return what the rows choose, and how many of it each has."""
-    if facts.selects != "poses":
-        return "persons", [row.n_persons for row in rows]
-    boxes = [row.n_boxes for row in rows if row.n_boxes is not UNSET]
-    return ("boxes", boxes) if len(boxes) == len(rows) else ("poses", [r.n_poses for r in rows])
+            box = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.5}
+            mark_gap(axes, place, has_persons=bool(row.n_persons), bbox=box)
 
 
 def _draw_counts(axes: Axes, x: Sequence[float], counts: Sequence[int], *, is_curve: bool) -> None:
@@ -196,8 +168,7 @@ def _draw_counts(axes: Axes, x: Sequence[float], counts: Sequence[int], *, is_cu
                     color=INK,
                     fontsize=SMALL if len(x) <= 10 else 6,
                 )
-    axes.yaxis.set_major_locator(MaxNLocator(2, integer=True, min_n_ticks=2))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    label_counts(axes)
 
 
 def _is_scale(thresholds: Sequence[float]) -> bool:
@@ -250,10 +221,7 @@ def precision_recall_plot(metrics: Metrics) -> Plot | None:
     ends, names, colours = [], [], []
     for i, curve in enumerate(curves):
         drawn = STYLES[i % len(STYLES)]
-        last = max((k for k, p in enumerate(curve.precision) if p > 0), default=0)
-        steps = max(len(curve.precision) - 1, 1)
-        recall = [100 * k / steps for k in range(last + 1)]
-        precision = [100 * p for p in curve.precision[: last + 1]]
+        recall, precision = precision_points(curve.precision)
         axes.plot(recall, precision, color=drawn.colour, linestyle=drawn.dash, clip_on=False)
         axes.plot(recall[-1:], precision[-1:], color=drawn.colour, marker=drawn.marker, zorder=4)
         ends.append((recall[-1], precision[-1]))
@@ -265,14 +233,9 @@ def precision_recall_plot(metrics: Metrics) -> Plot | None:
     axes.grid(True, axis="both")
     label_ends(axes, ends, names, colours)
     n = metrics.counts.get("persons_evaluated")
-    return Plot(
-        "precision-recall",
-        "Precision and recall",
-        "Interpolated precision at 101 levels of recall, for matches of at least the OKS named. A "
-        "curve ends where no pose reaches more recall; there AP counts 0. "
-        + (f"n = {n:,} evaluated persons." if n is not None else ""),
-        figure,
-    )
+    name, title, caption = PRECISION_RECALL
+    persons = f"n = {n:,} evaluated persons." if n is not None else ""
+    return Plot(name, title, f"{caption} {persons}", figure)
 
 
 @style()
@@ -311,8 +274,7 @@ def oks_plot(metrics: Metrics) -> Plot | None:
             va="top",
             fontsize=SMALL,
         )
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=2))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    label_counts(axes, 5)
     axes.set(xlim=(edges[0], edges[-1]), xlabel="best OKS of any pose", ylabel="persons")
     return Plot(
         "oks-histogram",

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.results import ConditionFacts, Metrics
 from crowdbench.terminal import percent
 from reports import wording
 from reports.comparison import differences
 from reports.content import Content
-from reports.figure import svg_of
 from reports.naming import file_name
 from reports.page import render_page
-from reports.plots import Plot
+from reports.plot import Plot
 from reports.tables import Table
 from reports.worst_images import drawings
 
@@ -67,7 +64,6 @@ def html_page(content: Content) -> str:
         counts=wording.counts_words(metrics.counts),
         conditions=_conditions(content),
         wording=wording,
-        inline=lambda plot: Markup(svg_of(plot.figure, plot.name, f"{plot.title}. {plot.caption}")),
         differences=differences(run, metrics, content.entries),
         without_published=wording.without_published(content),
         papers=wording.papers_words(content),

@@ -15,7 +15,7 @@ import msgspec
 
 from crowdbench.errors import InputError, UsageError
 from crowdbench.files import FileDigest
-from crowdbench.metrics.catalogue import METRICS
+from crowdbench.metrics.catalogue import in_usual_order
 from crowdbench.protocol import Protocol
 from crowdbench.record import Run, RunFolder
 from crowdbench.results import ConditionDescription, ConditionRow, Metric, Metrics, PrecisionCurve
@@ -249,10 +249,9 @@ def _compare_metrics(
 ) -> dict[str, tuple[ComparedMetric | None, ...]]:
     """Return the metrics of all runs beside the first run's, in their usual order."""
     found = _in_order(runs)
-    order = [name for name in METRICS if name in found]
-    order += [name for name in found if name not in METRICS]
     return {
-        name: tuple(_beside(run.get(name), runs[0].get(name)) for run in runs) for name in order
+        name: tuple(_beside(run.get(name), runs[0].get(name)) for run in runs)
+        for name in in_usual_order(found)
     }
 
 

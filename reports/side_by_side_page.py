@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from markupsafe import Markup
-
 from crowdbench.terminal import percent
 from reports import side_by_side_wording as wording
-from reports.figure import svg_of
 from reports.page import render_page
-from reports.plots import Plot
+from reports.plot import Plot
 from reports.side_by_side import Comparison
-from reports.side_by_side_tables import condition_tables, metrics_table, points, robustness_table
+from reports.side_by_side_tables import ComparisonTables, points
 
 
 class Headline(NamedTuple):
@@ -24,11 +21,14 @@ class Headline(NamedTuple):
     remark: str
 
 
-def comparison_page(comparison: Comparison, plots: Mapping[str, Plot]) -> str:
+def comparison_page(
+    comparison: Comparison, tables: ComparisonTables, plots: Mapping[str, Plot]
+) -> str:
     """Return the comparison as a page that is one file.
 
     Args:
         comparison: what it shows.
+        tables: of it.
         plots: of `reports.side_by_side_plots.comparison_plots`.
     """
     return render_page(
@@ -36,11 +36,8 @@ def comparison_page(comparison: Comparison, plots: Mapping[str, Plot]) -> str:
         title=wording.title(comparison),
         comparison=comparison,
         headlines=_headlines(comparison),
-        metrics=metrics_table(comparison),
-        conditions=condition_tables(comparison),
-        robustness=robustness_table(comparison),
+        tables=tables,
         plots=plots,
-        inline=lambda plot: Markup(svg_of(plot.figure, plot.name, f"{plot.title}. {plot.caption}")),
         left_out=wording.left_out_lines(comparison),
         noticed=wording.noticed_lines(comparison.runs),
         signatures=wording.signature_lines(comparison.runs),

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 from msgspec import UNSET
 
 from reports.figure import (
@@ -30,12 +30,20 @@ from reports.figure import (
     style,
     text_width,
 )
+from reports.footnotes import Footnotes
 from reports.markup import one_line
 from reports.naming import file_name
-from reports.plots import Plot
+from reports.plot import (
+    PRECISION_RECALL,
+    Plot,
+    condition_label,
+    label_counts,
+    mark_gap,
+    precision_points,
+)
 from reports.side_by_side import ComparedCondition, ComparedRun, Comparison
-from reports.side_by_side_tables import common_counts, condition_counts, row_count
-from reports.side_by_side_wording import Footnotes
+from reports.side_by_side_tables import common_counts, row_counts
+from reports.side_by_side_wording import headings_of
 
 # All lengths are inches.
 _LEFT, _RIGHT, _BOTTOM = 0.68, 0.2, 0.5
@@ -94,8 +102,8 @@ def _condition_plot(runs: Sequence[ComparedRun], name: str, condition: ComparedC
         _draw_lines(upper, places, values)
         upper.set_ylim(*percent_limits(v for run in values for v in run if v is not None))
     _mark_gaps(upper, places, condition, values)
-    what = condition_counts(condition)
-    _draw_counts(lower, places, condition, what, bars)
+    what, counts = row_counts(condition)
+    _draw_counts(lower, places, counts, is_curve=condition.kind == "threshold", bars=bars)
     if thresholds:
         pad = 0.04 * (places[-1] - places[0]) or 0.5
         lower.set_xlim(places[0] - pad, places[-1] + pad)
@@ -104,8 +112,7 @@ def _condition_plot(runs: Sequence[ComparedRun], name: str, condition: ComparedC
     upper.set_ylabel("AP, %")
     lower.set_ylabel(what)
     figure.align_ylabels()
-    towards = "harder \u2192" if condition.harder == "up" else "\u2190 harder"
-    lower.set_xlabel(f"{plain_text(condition.axis, 70)}   ({towards})")
+    lower.set_xlabel(condition_label(condition.axis, condition.harder))
     caption = f"Above, AP; below, the {what} that take part. Rule: {condition.rule}."
     return Plot(
         f"condition-{file_name(name)}", one_line(condition.title), one_line(caption), figure
@@ -119,26 +126,16 @@ def _curves_plot(runs: Sequence[ComparedRun]) -> Plot:
     figure, panels = _framed(runs, (1.75,) * len(levels), False, _BOTTOM)
     for panel, oks in zip(panels, levels, strict=True):
         for i, run in enumerate(runs):
-            for precision in (c.precision for c in run.curves if c.oks == oks and c.precision):
-                last = max((k for k, p in enumerate(precision) if p > 0), default=0)
-                steps = max(len(precision) - 1, 1)
-                recall = [100 * k / steps for k in range(last + 1)]
+            for curve in (c for c in run.curves if c.oks == oks and c.precision):
                 # Few markers, and those of each run at other places.
-                marks = (3 * i % 24, 24)
-                _line(panel, recall, [100 * p for p in precision[: last + 1]], i, marks)
+                _line(panel, *precision_points(curve.precision), i, (3 * i % 24, 24))
         panel.set(xlim=(0, 100), ylim=(0, 100), ylabel="precision, %")
         panel.text(1.5, 4, f"OKS {oks:.2f}", color=INK)
         panel.grid(True, axis="both")
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_locator(MultipleLocator(20))
     panels[-1].set_xlabel("recall, %")
-    return Plot(
-        "precision-recall",
-        "Precision and recall",
-        "Interpolated precision at 101 levels of recall, for matches of at least the OKS named. A "
-        "curve ends where no pose reaches more recall; there AP counts 0.",
-        figure,
-    )
+    return Plot(*PRECISION_RECALL, figure)
 
 
 def _framed(
@@ -146,7 +143,7 @@ def _framed(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with the names of the runs above its panels and the footnotes below."""
     footnotes = Footnotes()
-    names = [plain_text(name) for name in footnotes.headings(runs)]
+    names = [plain_text(name) for name in headings_of(runs, footnotes)]
     widest = max(text_width(name) for name in names) + _LEGEND_SAMPLE
     columns = min(len(runs), max(1, int((WIDTH - 2 * _LEGEND_LEFT) / widest)))
     lines = [
@@ -235,24 +232,18 @@ def _mark_gaps(
     ):
         if all(value is None for value in values):
             persons = any(row is not None and row.n_persons for row in compared.runs)
-            axes.text(
-                place,
-                0.04,
-                "no value" if persons else "no persons",
-                transform=axes.get_xaxis_transform(),
-                rotation=90,
-                ha="center",
-                va="bottom",
-                color=MUTED,
-                fontsize=SMALL,
-            )
+            mark_gap(axes, place, has_persons=persons)
 
 
 def _draw_counts(
-    axes: Axes, places: Sequence[float], condition: ComparedCondition, what: str, bars: bool
+    axes: Axes,
+    places: Sequence[float],
+    counts: Sequence[Sequence[int | None]],
+    *,
+    is_curve: bool,
+    bars: bool,
 ) -> None:
     """Draw what takes part in each row: once where it is the same in all runs."""
-    counts = [[row_count(row, what) for row in compared.runs] for compared in condition.rows]
     common = common_counts(counts)
     if common is None:
         by_run: list[_Values] = [list(run) for run in zip(*counts, strict=True)]
@@ -262,14 +253,13 @@ def _draw_counts(
             _draw_lines(axes, places, by_run)
     else:
         shown = [n or 0 for n in common]
-        if condition.kind == "threshold":
+        if is_curve:
             axes.fill_between(places, shown, color=GRID, linewidth=0)
             axes.plot(places, shown, color=MUTED, linewidth=1, marker="o", markersize=2.5)
         else:
             axes.bar(places, shown, 0.62, facecolor=GRID, edgecolor=MUTED, linewidth=0.6)
     axes.set_ylim(0, 1.15 * max(1, *(n or 0 for row in counts for n in row)))
-    axes.yaxis.set_major_locator(MaxNLocator(2, integer=True, min_n_ticks=2))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    label_counts(axes)
 
 
 def _line_look(index: int) -> dict[str, Any]:

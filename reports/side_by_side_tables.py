@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from msgspec import UNSET, UnsetType
 
 from crowdbench.results import ConditionRow
 from crowdbench.terminal import percent, print_table
+from reports.condition_tables import row_count, telling_count
+from reports.footnotes import Footnotes
 from reports.markup import one_line
 from reports.naming import file_name
 from reports.side_by_side import (
@@ -19,7 +22,7 @@ from reports.side_by_side import (
     ComparedRun,
     Comparison,
 )
-from reports.side_by_side_wording import LEGEND, Footnotes, left_out_lines
+from reports.side_by_side_wording import LEGEND, headings_of, left_out_lines
 from reports.tables import NONE, Table
 
 _FIGURE_COLUMNS = ("value", "difference", "n", "higher_is_better", "reason")
@@ -30,13 +33,42 @@ _MOST_COUNTED = 4
 _ABSENT = "not among the numbers of this run"
 
 
+class ComparisonTables(NamedTuple):
+    """The tables of a comparison.
+
+    Attributes:
+        metrics: the numbers on the whole split.
+        conditions: by condition, its rows.
+        robustness: the figures that sum up the conditions; without rows if there are none.
+    """
+
+    metrics: Table
+    conditions: dict[str, Table]
+    robustness: Table
+
+    def save(self, folder: Path) -> None:
+        """Write all tables that have rows into a folder."""
+        for table in (self.metrics, *self.conditions.values()):
+            table.save(folder)
+        if self.robustness.cells:
+            self.robustness.save(folder)
+
+
+def comparison_tables(comparison: Comparison) -> ComparisonTables:
+    """Return the tables of a comparison."""
+    return ComparisonTables(
+        metrics_table(comparison), condition_tables(comparison), robustness_table(comparison)
+    )
+
+
 def print_comparison(comparison: Comparison, path: Path) -> None:
     """Print the tables, what must be known of them, and where the comparison is."""
-    _print_table("Whole split", metrics_table(comparison))
-    for condition, table in condition_tables(comparison).items():
+    tables = comparison_tables(comparison)
+    _print_table("Whole split", tables.metrics)
+    for condition, table in tables.conditions.items():
         _print_table(f"{comparison.conditions[condition].title}: AP", table)
-    if comparison.robustness:
-        _print_table("Robustness", robustness_table(comparison))
+    if tables.robustness.cells:
+        _print_table("Robustness", tables.robustness)
     print(LEGEND)
     for line in left_out_lines(comparison):
         print(f"left out: {line}")
@@ -55,7 +87,7 @@ def _print_table(heading: str, table: Table) -> None:
 def metrics_table(comparison: Comparison) -> Table:
     """Return the numbers on the whole split, a column per run."""
     footnotes = Footnotes()
-    headings = footnotes.headings(comparison.runs)
+    headings = headings_of(comparison.runs, footnotes)
     cells = []
     for name, figures in comparison.metrics.items():
         found = {
@@ -96,9 +128,8 @@ def condition_tables(comparison: Comparison) -> dict[str, Table]:
 
 def _condition_table(runs: Sequence[ComparedRun], name: str, condition: ComparedCondition) -> Table:
     footnotes = Footnotes()
-    headings = footnotes.headings(runs)
-    what = condition_counts(condition)
-    counts = [[row_count(row, what) for row in compared.runs] for compared in condition.rows]
+    headings = headings_of(runs, footnotes)
+    what, counts = row_counts(condition)
     common = common_counts(counts)
     axis, counts_header = one_line(condition.axis), [what]
     if common is not None:
@@ -144,7 +175,7 @@ def _condition_table(runs: Sequence[ComparedRun], name: str, condition: Compared
 def robustness_table(comparison: Comparison) -> Table:
     """Return the figures that sum up the conditions, a column per run."""
     footnotes = Footnotes()
-    headings = footnotes.headings(comparison.runs)
+    headings = headings_of(comparison.runs, footnotes)
     rows = [
         (condition, name, figures)
         for condition, by_name in comparison.robustness.items()
@@ -174,20 +205,14 @@ def robustness_table(comparison: Comparison) -> Table:
     )
 
 
-def condition_counts(condition: ComparedCondition) -> str:
-    """Return what tells best how much a row holds: ``boxes``, ``poses`` or ``persons``."""
-    if condition.selects != "poses":
-        return "persons"
+def row_counts(condition: ComparedCondition) -> tuple[str, list[list[int | None]]]:
+    """Return what tells best how much a row holds, and how much of it, by row and run."""
     rows = [row for compared in condition.rows for row in compared.runs if row is not None]
-    return "boxes" if all(row.n_boxes is not UNSET for row in rows) else "poses"
-
-
-def row_count(row: ConditionRow | None, what: str) -> int | None:
-    """Return how many ``boxes``, ``poses`` or ``persons`` take part in a row."""
-    if row is None:
-        return None
-    n: int | UnsetType = getattr(row, f"n_{what}")
-    return None if n is UNSET else n
+    what = telling_count(condition, rows)
+    return what, [
+        [None if row is None else row_count(row, what) for row in compared.runs]
+        for compared in condition.rows
+    ]
 
 
 def common_counts(rows: Sequence[Sequence[int | None]]) -> list[int | None] | None:

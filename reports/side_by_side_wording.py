@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.markup import one_line, superscript
+from reports.footnotes import Footnotes
+from reports.markup import one_line
 from reports.protocol_differences import join_names
 from reports.side_by_side import ComparedRun, Comparison
 
@@ -60,28 +61,6 @@ def differs_words(run: ComparedRun) -> str:
     return f"Not the protocol of the first run: {', '.join(run.differences)}."
 
 
-class Footnotes:
-    """Footnotes, each once, in the order in which they are first referred to."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The footnotes."""
-        return tuple(self._numbers)
-
-    @property
-    def lines(self) -> list[str]:
-        """The footnotes behind their marks."""
-        return [f"{superscript(number)} {text}" for text, number in self._numbers.items()]
-
-    def mark(self, text: str | None) -> str:
-        """Return the mark that refers to the footnote; nothing for no text."""
-        if not text:
-            return ""
-        return superscript(self._numbers.setdefault(one_line(text), len(self._numbers) + 1))
-
-    def headings(self, runs: Sequence[ComparedRun]) -> list[str]:
-        """Return the names of the runs, with a mark where the protocol differs."""
-        return [run.name + self.mark(differs_words(run)) for run in runs]
+def headings_of(runs: Sequence[ComparedRun], footnotes: Footnotes) -> list[str]:
+    """Return the names of the runs, with a mark where the protocol differs."""
+    return [run.name + footnotes.mark(differs_words(run)) for run in runs]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from crowdbench.errors import UsageError
-from crowdbench.files import TEMPORARY, write_atomically, write_json
-from reports.figure import save_figure
-from reports.markup import markdown_code, markdown_fence, markdown_text
+from crowdbench.files import TEMPORARY, write_json, write_text
+from reports.markup import markdown_code, markdown_fence, markdown_list, markdown_text
 from reports.protocol_differences import join_names
 from reports.side_by_side import ComparedRun, Comparison
 from reports.side_by_side_page import comparison_page
 from reports.side_by_side_plots import comparison_plots
-from reports.side_by_side_tables import condition_tables, metrics_table, robustness_table
+from reports.side_by_side_tables import ComparisonTables, comparison_tables
 from reports.side_by_side_wording import (
     LEGEND,
     ROBUSTNESS_LEGEND,
@@ -22,12 +21,9 @@ from reports.side_by_side_wording import (
     signature_lines,
     title,
 )
-from reports.tables import Table
 
 # What makes a folder a comparison.
 RECORD = "comparison.json"
-# A longer table is folded, so that a comparison can stand in a pull request.
-_MOST_ROWS = 20
 # What a comparison consists of beside its record; other files stay when it is replaced.
 _CONTENT = (
     "comparison.md",
@@ -49,21 +45,14 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     _open(folder)
     # First: the folder of a comparison that is interrupted can be replaced.
     write_json(folder / RECORD, comparison)
-    for table in (
-        metrics_table(comparison),
-        *condition_tables(comparison).values(),
-        *([robustness_table(comparison)] if comparison.robustness else []),
-    ):
-        _write(folder / "tables" / f"{table.name}.csv", table.csv())
-        _write(folder / "tables" / f"{table.name}.tex", table.latex() + "\n")
-        _write(folder / "tables" / f"{table.name}.md", table.markdown() + "\n")
-    whose = join_names([run.name for run in comparison.runs])
+    tables = comparison_tables(comparison)
+    tables.save(folder / "tables")
     plots = comparison_plots(comparison)
     for plot in plots.values():
-        caption = f"{plot.title}, {whose}. {plot.caption}"
-        save_figure(plot.figure, folder / "plots" / plot.name, caption)
-    _write(folder / "comparison.md", "\n\n".join(_paragraphs(comparison)) + "\n")
-    _write(folder / "index.html", comparison_page(comparison, plots))
+        plot.save(folder / "plots", join_names([run.name for run in comparison.runs]))
+    paragraphs = _paragraphs(comparison, tables)
+    write_text(folder / "comparison.md", "\n\n".join(paragraphs) + "\n")
+    write_text(folder / "index.html", comparison_page(comparison, tables, plots))
     return folder / "index.html"
 
 
@@ -84,21 +73,17 @@ def _open(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
-
-
-def _paragraphs(comparison: Comparison) -> list[str]:
+def _paragraphs(comparison: Comparison, tables: ComparisonTables) -> list[str]:
     """Return the paragraphs of ``comparison.md``."""
     runs = comparison.runs
     return [
         f"# {markdown_text(title(comparison))}",
-        _list(f"{run.name}: {run.predictor} on {run.split}" for run in runs),
-        *([_list(comparison.notes)] if comparison.notes else []),
-        metrics_table(comparison).markdown(),
+        markdown_list(f"{run.name}: {run.predictor} on {run.split}" for run in runs),
+        *([markdown_list(comparison.notes)] if comparison.notes else []),
+        tables.metrics.markdown(),
         LEGEND,
         "Plots are in `plots/`, all tables in `tables/`; `index.html` shows both.",
-        *_conditions(comparison),
+        *_conditions(comparison, tables),
         *_listed("Left out", left_out_lines(comparison)),
         *_listed("Noticed", noticed_lines(runs)),
         "## Protocol",
@@ -112,35 +97,22 @@ def _paragraphs(comparison: Comparison) -> list[str]:
     ]
 
 
-def _conditions(comparison: Comparison) -> list[str]:
+def _conditions(comparison: Comparison, tables: ComparisonTables) -> list[str]:
     paragraphs = []
-    for name, table in condition_tables(comparison).items():
+    for name, table in tables.conditions.items():
         condition = comparison.conditions[name]
         paragraphs += [
             f"## {markdown_text(condition.title)}: AP",
-            _folded_if_long(table),
+            table.folded_if_long(),
             markdown_text(f"Rule: {condition.rule}"),
         ]
-    if comparison.robustness:
-        table = robustness_table(comparison)
-        paragraphs += ["## Robustness", _folded_if_long(table), ROBUSTNESS_LEGEND]
+    if tables.robustness.cells:
+        paragraphs += ["## Robustness", tables.robustness.folded_if_long(), ROBUSTNESS_LEGEND]
     return paragraphs
 
 
-def _folded_if_long(table: Table) -> str:
-    """Return the table, behind a line to click on if it is long."""
-    n_rows = len(table.cells)
-    if n_rows <= _MOST_ROWS:
-        return table.markdown()
-    return f"<details><summary>{n_rows} rows</summary>\n\n{table.markdown()}\n\n</details>"
-
-
 def _listed(heading: str, lines: Sequence[str]) -> list[str]:
-    return [f"## {heading}", _list(lines)] if lines else []
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {markdown_text(line)}" for line in lines)
+    return [f"## {heading}", markdown_list(lines)] if lines else []
 
 
 def _provenance(run: ComparedRun) -> str:

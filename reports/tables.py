@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
 
+from crowdbench.files import write_text
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.record import Run
 from crowdbench.results import Metrics
@@ -20,6 +22,8 @@ from reports.markup import latex_glyphs, latex_text, markdown_text, one_line, su
 from reports.published import Entry, Setting
 
 NONE = "-"
+# A longer table is folded in a pull request.
+_MOST_ROWS = 20
 _SETTINGS = ("boxes", "input_size", "backbone", "trained_on", "test", "refinement")
 
 
@@ -60,6 +64,25 @@ class Table:
         table = self._format("pipe", [markdown_text(name) for name in self.header], cells)
         notes = [f"- {mark} {markdown_text(note)}" for mark, note in self.marked_footnotes()]
         return "\n".join((table, "", *notes) if notes else (table,))
+
+    def folded(self) -> str:
+        """Return the table in Markdown, behind a line to click on."""
+        summary = f"<details><summary>{len(self.cells)} rows</summary>"
+        return f"{summary}\n\n{self.markdown()}\n\n</details>"
+
+    def folded_if_long(self) -> str:
+        """Return the table in Markdown, folded if it would fill a pull request."""
+        return self.markdown() if len(self.cells) <= _MOST_ROWS else self.folded()
+
+    def save(self, folder: Path) -> None:
+        """Write the table into a folder in its three formats.
+
+        Raises:
+            WriteError: if a file can't be written.
+        """
+        write_text(folder / f"{self.name}.csv", self.csv())
+        write_text(folder / f"{self.name}.tex", self.latex() + "\n")
+        write_text(folder / f"{self.name}.md", self.markdown() + "\n")
 
     def latex(self) -> str:
         """Return a tabular for the package booktabs, the footnotes in small print below."""

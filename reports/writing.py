@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from crowdbench.errors import WriteError
-from crowdbench.files import write_atomically
+from crowdbench.files import write_text
 from crowdbench.record import RunFolder
 from reports.content import Content, read_content
-from reports.figure import save_figure
 from reports.markdown import markdown_page
 from reports.run_page import html_page
 
@@ -32,23 +31,13 @@ def write_report(folder: RunFolder) -> Path:
     folder.sweep()
     report = folder.report
     for table in content.tables:
-        base = report / "tables" / table.name
-        _write(base.with_name(f"{table.name}.csv"), table.csv())
-        _write(base.with_name(f"{table.name}.tex"), table.latex() + "\n")
-        _write(base.with_name(f"{table.name}.md"), table.markdown() + "\n")
+        table.save(report / "tables")
     for plot in content.plots:
-        whose = f"{content.run.predictor.name} on {content.run.split.name}"
-        save_figure(
-            plot.figure, report / "plots" / plot.name, f"{plot.title}, {whose}. {plot.caption}"
-        )
-    _write(report / "report.md", markdown_page(content))
-    _write(report / "index.html", html_page(content))
+        plot.save(report / "plots", f"{content.run.predictor.name} on {content.run.split.name}")
+    write_text(report / "report.md", markdown_page(content))
+    write_text(report / "index.html", html_page(content))
     _remove_stale(report, content)
     return report / "index.html"
-
-
-def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _remove_stale(report: Path, content: Content) -> None:

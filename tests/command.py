@@ -26,3 +26,12 @@ def replay(
         "--annotations", annotations, "--skeleton", "coco-17", *more,
     ]  # fmt: skip
     return arguments if report or command != "run" else [*arguments, "--no-report"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of every file below a folder, by its path there."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -58,3 +59,13 @@ METRICS = {
         ),
     )
 }
+
+
+def in_usual_order(names: Iterable[str]) -> list[str]:
+    """Return names of metrics in the catalogue's order; what it does not know comes last.
+
+    >>> in_usual_order(["mine", "AR", "AP"])
+    ['AP', 'AR', 'mine']
+    """
+    given = list(names)
+    return [n for n in METRICS if n in given] + [n for n in given if n not in METRICS]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import EXAMPLE, Crowdbench, replay
+from tests.command import EXAMPLE, Crowdbench, contents, replay
 
 ANNOTATIONS, PREDICTIONS = EXAMPLE / "annotations.json", EXAMPLE / "predictions.json"
 
@@ -30,14 +30,6 @@ def make(crowdbench: Crowdbench, predictions: Path, output: str, *more: str) -> 
         *replay(ANNOTATIONS, predictions, "--output", output, "--no-report", "-q", *more)
     )
     assert done.returncode == 0, done.stderr
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_two_runs_are_printed_side_by_side_and_written(

@@ -15,7 +15,7 @@ import pytest
 
 from crowdbench.record import SCHEMA_VERSION
 from crowdbench.running.steps import Job, run_job
-from tests.command import EXAMPLE, Crowdbench, replay
+from tests.command import EXAMPLE, Crowdbench, contents, replay
 
 ANNOTATIONS, PREDICTIONS = EXAMPLE / "annotations.json", EXAMPLE / "predictions.json"
 FILES = {
@@ -25,14 +25,6 @@ FILES = {
     "worst_images.json",
     "predictions.json",
 }
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_a_run_prints_the_table_and_leaves_the_whole_record(
@@ -46,7 +38,7 @@ def test_a_run_prints_the_table_and_leaves_the_whole_record(
     assert f"{100 * ap:.2f}" in done.stdout
     assert metrics["signature"] in done.stdout
     assert "runs/replay@annotations" in done.stdout
-    names = {path.split("/")[0] for path in _contents(tmp_path / "runs/replay@annotations")}
+    names = {path.split("/")[0] for path in contents(tmp_path / "runs/replay@annotations")}
     assert names == FILES | {"candidates", "report"}
 
 
@@ -66,7 +58,7 @@ def test_two_runs_differ_in_environment_json_only(crowdbench: Crowdbench, tmp_pa
             )
         )
         assert done.returncode == 0, done.stderr
-    first, second = _contents(tmp_path / "a"), _contents(tmp_path / "b")
+    first, second = contents(tmp_path / "a"), contents(tmp_path / "b")
     assert first.keys() == second.keys()
     assert {name for name in first if first[name] != second[name]} <= {"environment.json"}
 
@@ -78,7 +70,7 @@ def test_the_three_steps_give_what_run_gives(crowdbench: Crowdbench, tmp_path: P
     for command in (predict, ["score", "b"], ["report", "b"]):
         done = crowdbench(*command)
         assert done.returncode == 0, done.stderr
-    first, second = _contents(tmp_path / "a"), _contents(tmp_path / "b")
+    first, second = contents(tmp_path / "a"), contents(tmp_path / "b")
     assert first.keys() == second.keys()
     assert {name for name in first if first[name] != second[name]} <= {"environment.json"}
 
@@ -115,11 +107,11 @@ def test_record_files_follow_their_published_schemas(
 def test_a_finished_run_is_replaced_only_when_asked(crowdbench: Crowdbench, tmp_path: Path) -> None:
     arguments = replay(ANNOTATIONS, PREDICTIONS, "--output", "r")
     assert crowdbench(*arguments).returncode == 0
-    before = _contents(tmp_path / "r")
+    before = contents(tmp_path / "r")
     refused = crowdbench(*arguments)
     assert refused.returncode == 2
     assert "r already holds a run: --overwrite replaces it" in refused.stderr
-    assert _contents(tmp_path / "r") == before
+    assert contents(tmp_path / "r") == before
     (tmp_path / "r/mine.txt").write_text("keep")
     assert crowdbench(*arguments, "--overwrite", "--limit", "3").returncode == 0
     assert (tmp_path / "r/mine.txt").read_text() == "keep"
@@ -167,7 +159,7 @@ def test_a_folder_with_other_things_is_never_touched(
     done = crowdbench(*replay(ANNOTATIONS, PREDICTIONS, "--output", "r", "--overwrite"))
     assert done.returncode == 2
     assert "r is no run folder" in done.stderr
-    assert _contents(tmp_path / "r") == {"thesis.tex": b"years of work"}
+    assert contents(tmp_path / "r") == {"thesis.tex": b"years of work"}
 
 
 def test_a_limit_takes_the_first_images_and_changes_the_signature(
@@ -244,7 +236,7 @@ def test_a_full_disk_is_one_message_and_leaves_nothing_half_written(tmp_path: Pa
     assert done.returncode == 3, done.stderr
     assert "can't be written: File too large" in done.stderr
     assert "Traceback" not in done.stderr
-    left = _contents(tmp_path / "r")
+    left = contents(tmp_path / "r")
     assert left.keys() == {"run.json"}
     json.loads(left["run.json"])
 
@@ -266,7 +258,7 @@ def test_a_run_killed_in_any_write_leaves_whole_files_only_and_goes_on(
 ) -> None:
     arguments = [str(a) for a in replay(ANNOTATIONS, PREDICTIONS, report=True)]
     assert crowdbench(*arguments, "--output", "whole").returncode == 0
-    expected = _contents(tmp_path / "whole")
+    expected = contents(tmp_path / "whole")
     # Kills the process when a file's content is written but not yet in its place.
     code = (
         "import os, signal, sys; from crowdbench import cli, files\n"
@@ -283,7 +275,7 @@ def test_a_run_killed_in_any_write_leaves_whole_files_only_and_goes_on(
         if killed.returncode == 0:
             break
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-        for name, content in _contents(tmp_path / "r").items():
+        for name, content in contents(tmp_path / "r").items():
             if not name.endswith(".unfinished") and name != "environment.json":
                 assert content == expected[name], name
         # The report's many files are written alike: a few of them stand for all.
@@ -293,7 +285,7 @@ def test_a_run_killed_in_any_write_leaves_whole_files_only_and_goes_on(
         else:
             done, step = crowdbench("report", "r"), 17
         assert done.returncode == 0, done.stderr
-        found = _contents(tmp_path / "r")
+        found = contents(tmp_path / "r")
         assert {n for n in expected if found[n] != expected[n]} <= {"environment.json"}
         assert not [n for n in found if n.endswith(".unfinished")]
         shutil.rmtree(tmp_path / "r")

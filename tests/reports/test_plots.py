@@ -9,7 +9,8 @@ import pytest
 
 from crowdbench.results import ConditionFacts, ConditionRow, KeypointMetrics, Metric, OksHistogram
 from reports.figure import svg_of
-from reports.plots import Plot, condition_plots, keypoints_plot, oks_plot, precision_recall_plot
+from reports.plot import Plot
+from reports.plots import condition_plots, keypoints_plot, oks_plot, precision_recall_plot
 from tests.reports.records import make_facts, make_metrics, make_row, make_run
 
 

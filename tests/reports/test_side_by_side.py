@@ -24,6 +24,7 @@ from reports.side_by_side_plots import comparison_plots, run_style
 from reports.side_by_side_tables import condition_tables, metrics_table
 from reports.side_by_side_wording import left_out_lines
 from reports.side_by_side_writing import write_comparison
+from tests.command import contents
 from tests.reports.records import make_metrics, make_run, write_run
 
 NEVER = ("split", "annotations", "skeleton", "sigmas", "area", "oks", "max_poses", "version")
@@ -70,14 +71,6 @@ def rows_of(markdown: str) -> dict[str, list[str]]:
     lines = (line for line in markdown.splitlines() if line.startswith("|"))
     cells = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     return {row[0]: row[1:] for row in cells}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def written(comparison: Comparison, folder: Path) -> dict[str, bytes]:
@@ -477,7 +470,7 @@ def test_a_comparison_that_is_interrupted_can_be_replaced(
 
     comparison = compare_runs(two_runs(tmp_path))
     with monkeypatch.context() as patched:
-        patched.setattr("reports.side_by_side_writing.metrics_table", interrupt)
+        patched.setattr("reports.side_by_side_writing.comparison_tables", interrupt)
         with pytest.raises(KeyboardInterrupt):
             write_comparison(comparison, tmp_path / "out")
     assert "index.html" in written(comparison, tmp_path / "out")

@@ -18,6 +18,7 @@ from reports.content import read_content
 from reports.markdown import markdown_page
 from reports.published import load_published
 from reports.writing import write_report
+from tests.command import contents
 from tests.reports.records import make_facts, make_metrics, make_row, make_run, write_run
 
 CONDITIONS = ("detector-confidence", "person-iou", "crowd-level")
@@ -65,17 +66,12 @@ def number(cell: str | None) -> float | None:
     return None if cell is None else float(cell)
 
 
-def contents(folder: RunFolder) -> dict[str, bytes]:
-    files = (path for path in folder.report.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder.report)): path.read_bytes() for path in files}
-
-
 def test_the_report_is_two_pages_tables_in_three_formats_and_plots_in_two(tmp_path: Path) -> None:
     folder = write_run(tmp_path, make_run())
     assert write_report(folder) == tmp_path / "report" / "index.html"
     tables = {f"tables/{name}.{suffix}" for name in TABLES for suffix in ("csv", "tex", "md")}
     plots = {f"plots/{name}.{suffix}" for name in PLOTS for suffix in ("svg", "png")}
-    assert set(contents(folder)) == {"index.html", "report.md", *tables, *plots}
+    assert set(contents(folder.report)) == {"index.html", "report.md", *tables, *plots}
 
 
 def test_files_of_conditions_that_are_gone_are_removed_and_no_others(tmp_path: Path) -> None:
@@ -89,7 +85,7 @@ def test_files_of_conditions_that_are_gone_are_removed_and_no_others(tmp_path: P
     kept = make_metrics(make_run()).conditions["person-iou"]
     write_run(tmp_path, make_run(), conditions={"person-iou": kept}, oks_histogram=None, curves=())
     write_report(folder)
-    names = set(contents(folder))
+    names = set(contents(folder.report))
     assert {name for name in names if "condition-" in name} == {
         f"{place}/condition-person-iou.{suffix}"
         for place, suffixes in (("tables", ("csv", "tex", "md")), ("plots", ("svg", "png")))
@@ -159,12 +155,12 @@ def test_equal_records_give_equal_bytes_in_any_folder_and_any_number_of_times(
 ) -> None:
     first = write_run(tmp_path / "a", make_run())
     write_report(first)
-    once = contents(first)
+    once = contents(first.report)
     write_report(first)
     second = write_run(tmp_path / "b", make_run())
     (second.path / "environment.json").write_text("read by nobody here")
     write_report(second)
-    assert contents(first) == once == contents(second)
+    assert contents(first.report) == once == contents(second.report)
 
 
 def test_writing_again_replaces_what_was_there_and_leaves_other_files(tmp_path: Path) -> None:
