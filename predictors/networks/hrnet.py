@@ -1,0 +1,183 @@
+"""HRNet: branches of several resolutions that exchange features, one heatmap per joint.
+
+Sun et al., Deep High-Resolution Representation Learning for Human Pose Estimation, CVPR 2019.
+Parameter names, shapes and order are those of the official program
+(leoxiaobin/deep-high-resolution-net.pytorch, MIT license), so its checkpoints load as they are;
+they expect RGB input. Other networks build on the trunk, whole or cut after stage 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+
+from predictors.networks.residual import EXPANSION, BasicBlock, bottlenecks, convolution
+
+_STEM_CHANNELS = 64
+_BLOCKS_PER_BRANCH = 4
+
+
+@dataclass(frozen=True)
+class HRNetConfig:
+    """What tells one HRNet trunk from another.
+
+    Attributes:
+        width: channels C of the highest resolution; branch b has C * 2^b.
+        modules: number of modules of stages 2, 3, ...; stage s has s branches. Two entries are a
+            trunk cut after stage 3.
+        all_outputs: whether the last module gives all its branches; else the highest resolution
+            alone, which is all that the pose network uses.
+    """
+
+    width: int
+    modules: tuple[int, ...] = (1, 4, 3)
+    all_outputs: bool = False
+
+    def channels(self, n_branches: int) -> tuple[int, ...]:
+        """Return the channels of the first `n_branches` branches."""
+        return tuple(self.width << branch for branch in range(n_branches))
+
+
+class Transition(nn.ModuleList):
+    """Turns the outputs of one stage into the inputs of the next, which has one branch more.
+
+    A branch whose width stays passes through; another width takes a 3x3 convolution. The new branch
+    comes from the lowest resolution by a 3x3 convolution of stride 2.
+    """
+
+    def __init__(self, in_channels: Sequence[int], out_channels: Sequence[int]) -> None:
+        super().__init__()
+        for given, wanted in zip(in_channels, out_channels, strict=False):
+            self.append(nn.Identity() if given == wanted else convolution(given, wanted, 3))
+        # In a list of its own, since the official one could hold several convolutions here.
+        self.append(nn.Sequential(convolution(in_channels[-1], out_channels[-1], 3, stride=2)))
+
+    def forward(self, branches: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the inputs of the next stage, highest resolution first."""
+        sources = (*branches, branches[-1])
+        return [layer(source) for layer, source in zip(self, sources, strict=True)]
+
+
+class HRModule(nn.Module):
+    """Four basic blocks on every branch, then the branches are summed across resolutions.
+
+    Maps B tensors (N, C_b, H / 2^b, W / 2^b) to the first `n_outputs` of as many.
+    """
+
+    def __init__(self, channels: Sequence[int], n_outputs: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(BasicBlock(c) for _ in range(_BLOCKS_PER_BRANCH))) for c in channels
+        )
+        self.fuse_layers = nn.ModuleList(
+            nn.ModuleList(_path(channels, source, target) for source in range(len(channels)))
+            for target in range(n_outputs)
+        )
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, branches: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the fused branches, highest resolution first."""
+        branches = [run(branch) for run, branch in zip(self.branches, branches, strict=True)]
+        fused = []
+        for paths in self.fuse_layers:
+            layers = cast("nn.ModuleList", paths)
+            parts = (path(branch) for path, branch in zip(layers, branches, strict=True))
+            # Out of place: one of the first two may be the branch itself, which others need too.
+            total = next(parts) + next(parts)
+            for part in parts:
+                total += part
+            fused.append(self.relu(total))
+        return fused
+
+
+def _path(channels: Sequence[int], source: int, target: int) -> nn.Module:
+    """Return what brings one branch to the resolution and width of another."""
+    given, wanted = channels[source], channels[target]
+    if source == target:
+        return nn.Identity()
+    if source > target:
+        up = nn.Upsample(scale_factor=2 ** (source - target), mode="nearest")
+        return nn.Sequential(*convolution(given, wanted, 1, relu=False), up)
+    steps = [convolution(given, given, 3, stride=2) for _ in range(target - source - 1)]
+    return nn.Sequential(*steps, convolution(given, wanted, 3, stride=2, relu=False))
+
+
+class HRNet(nn.Module):
+    """The trunk: stem, then stages that each add a branch of half the resolution.
+
+    Maps images (N, 3, H, W) to branches (N, C * 2^b, H / 2^(b+2), W / 2^(b+2)); see `features`.
+
+    Source: section 3 of the paper; the stage is a number here, as in the parameter names.
+    """
+
+    def __init__(self, config: HRNetConfig) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, _STEM_CHANNELS, 3, 2, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(_STEM_CHANNELS)
+        self.conv2 = nn.Conv2d(_STEM_CHANNELS, _STEM_CHANNELS, 3, 2, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(_STEM_CHANNELS)
+        self.relu = nn.ReLU(inplace=True)
+        self.layer1 = bottlenecks(_STEM_CHANNELS, _STEM_CHANNELS, 4)
+        self.last_stage = 1 + len(config.modules)
+        given: tuple[int, ...] = (_STEM_CHANNELS * EXPANSION,)
+        for number, n_modules in enumerate(config.modules, start=2):
+            channels = config.channels(number)
+            n_outputs = [number] * n_modules
+            if number == self.last_stage and not config.all_outputs:
+                n_outputs[-1] = 1
+            self.add_module(f"transition{number - 1}", Transition(given, channels))
+            self.add_module(
+                f"stage{number}", nn.Sequential(*(HRModule(channels, n) for n in n_outputs))
+            )
+            given = channels
+
+    def stem(self, image: torch.Tensor) -> torch.Tensor:
+        """Return (N, 256, H/4, W/4), the output of stage 1."""
+        out = self.relu(self.bn1(self.conv1(image)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        return cast("torch.Tensor", self.layer1(out))
+
+    def transition(self, number: int, branches: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the inputs of stage `number` + 1 from the outputs of stage `number`."""
+        return cast("list[torch.Tensor]", self.get_submodule(f"transition{number}")(branches))
+
+    def stage(self, number: int, branches: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the outputs of stage `number` from its inputs."""
+        return cast("list[torch.Tensor]", self.get_submodule(f"stage{number}")(branches))
+
+    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Return the outputs of the last stage, highest resolution first."""
+        branches = [self.stem(image)]
+        for number in range(2, self.last_stage + 1):
+            branches = self.stage(number, self.transition(number - 1, branches))
+        return branches
+
+
+class PoseHRNet(HRNet):
+    """HRNet for poses: maps images (N, 3, H, W) to heatmaps (N, num_joints, H/4, W/4).
+
+    H and W are multiples of 32.
+
+    Source: section 3 of the paper; equal to the official program to 1e-9.
+    """
+
+    def __init__(self, config: HRNetConfig, num_joints: int) -> None:
+        super().__init__(config)
+        self.final_layer = nn.Conv2d(config.width, num_joints, 1)
+
+    def head(self, branches: list[torch.Tensor]) -> torch.Tensor:
+        """Return the heatmaps (N, num_joints, H/4, W/4) of the last stage's outputs."""
+        return cast("torch.Tensor", self.final_layer(branches[0]))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return heatmaps (N, num_joints, H/4, W/4) of normalised crops (N, 3, H, W)."""
+        return self.head(self.features(image))
+
+
+def build(width: int, num_joints: int) -> PoseHRNet:
+    """Return HRNet-W`width`."""
+    return PoseHRNet(HRNetConfig(width), num_joints)

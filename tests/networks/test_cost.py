@@ -1,0 +1,77 @@
+"""What networks cost: by hand, and beside the official tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from predictors.networks import VARIANTS, create
+from predictors.networks.cost import multiply_adds, n_parameters, published_gflops
+from predictors.networks.mipnet import selectors
+
+PUBLISHED = {
+    "simplebaseline-r50-256x192": 8.9,
+    "simplebaseline-r50-384x288": 20.0,
+    "simplebaseline-r101-256x192": 12.4,
+    "simplebaseline-r101-384x288": 27.9,
+    "simplebaseline-r152-256x192": 15.7,
+    "simplebaseline-r152-384x288": 35.3,
+    "hrnet-w32-256x192": 7.1,
+    "hrnet-w32-384x288": 16.0,
+    "hrnet-w48-256x192": 14.6,
+    "hrnet-w48-384x288": 32.9,
+}
+
+
+def one_crop(variant: str) -> Callable[[nn.Module], object]:
+    return lambda network: network(torch.zeros(1, 3, *VARIANTS[variant].input_size))
+
+
+@pytest.mark.parametrize("variant", PUBLISHED)
+def test_gflops_are_near_the_published_ones(variant: str) -> None:
+    found = published_gflops(lambda: create(variant), one_crop(variant))
+    assert found == pytest.approx(PUBLISHED[variant], rel=0.015)
+    if variant.startswith("hrnet"):
+        assert round(found, 1) == PUBLISHED[variant]
+
+
+def test_a_convolution_costs_its_kernel_at_each_output() -> None:
+    def run(network: nn.Module) -> object:
+        return network(torch.zeros(2, 3, 8, 6))
+
+    def plain() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+
+    def transposed() -> nn.Module:
+        return nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1)
+
+    assert multiply_adds(plain, run) == 2 * (4 * 3) * (3 * 4 * 9)
+    assert published_gflops(plain, run) * 2**30 == 2 * (4 * 3) * (3 * 4 * 9)
+    # Each input value meets the whole kernel once; the tables count each output value.
+    assert multiply_adds(transposed, run) == 2 * (8 * 6) * (3 * 4 * 16)
+    assert published_gflops(transposed, run) * 2**30 == 2 * (16 * 12) * (3 * 4 * 16)
+
+
+def test_a_second_instance_costs_less_than_a_second_pass() -> None:
+    def passes(n: int) -> Callable[[Any], object]:
+        return lambda network: network.forward_instances(
+            torch.zeros(1, 3, 256, 192), selectors(2)[:n]
+        )
+
+    def build() -> nn.Module:
+        return create("mipnet-hrnet-w32-256x192")
+
+    one, two = multiply_adds(build, passes(1)), multiply_adds(build, passes(2))
+    assert one == pytest.approx(7.645e9, rel=1e-3)
+    assert 1.3 < two / one < 1.5
+
+
+def test_only_trainable_parameters_are_counted() -> None:
+    network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    assert n_parameters(network) == 6 + 2 + 2 + 2
+    network[0].requires_grad_(False)
+    assert n_parameters(network) == 4
