@@ -1,0 +1,1 @@
+"""What top-down predictors share: person crops, flipped heatmaps, decoding, pose scores."""

@@ -1,0 +1,62 @@
+"""Heatmaps of mirrored crops: turned back, and averaged with those of the crops themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from crowdbench.skeletons import Skeleton
+
+
+def mirror_permutation(skeleton: Skeleton) -> list[int]:
+    """Return, for each keypoint, which one takes its place in a mirrored image.
+
+    >>> from crowdbench.skeletons import CROWDPOSE_14
+    >>> mirror_permutation(CROWDPOSE_14)
+    [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13]
+    """
+    permutation = list(range(len(skeleton)))
+    for a, b in skeleton.mirror:
+        permutation[a], permutation[b] = b, a
+    return permutation
+
+
+def flip_back(heatmaps: Tensor, mirror: Sequence[int] | Tensor, *, shift: bool) -> Tensor:
+    """Return the heatmaps of mirrored crops as heatmaps of the crops.
+
+    Args:
+        heatmaps: (..., K, H, W).
+        mirror: (K,) as of `mirror_permutation`; a tensor on the heatmaps' device saves a transfer.
+        shift: whether to move the maps one pixel to the right, which makes up for the half-pixel
+            that the classical crops are off; column 0 keeps its value.
+
+    Returns:
+        (..., K, H, W), a new tensor.
+
+    Source: HRNet, ``flip_back`` and ``SHIFT_HEATMAP`` (on in all its configurations); I2R-Net does
+    not shift.
+
+    >>> flip_back(torch.tensor([[[1, 2, 3]], [[4, 5, 6]]]), [1, 0], shift=False).tolist()
+    [[[6, 5, 4]], [[3, 2, 1]]]
+    >>> flip_back(torch.tensor([[[1, 2, 3]], [[4, 5, 6]]]), [1, 0], shift=True).tolist()
+    [[[6, 6, 5]], [[3, 3, 2]]]
+    """
+    channels = torch.as_tensor(mirror, device=heatmaps.device)
+    back = heatmaps.index_select(-3, channels).flip(-1)
+    return torch.cat([back[..., :1], back[..., :-1]], dim=-1) if shift else back
+
+
+def flip_average(
+    direct: Tensor, mirrored: Tensor, mirror: Sequence[int] | Tensor, *, shift: bool
+) -> Tensor:
+    """Return the plain average of the crops' heatmaps and their mirror images' ones, turned back.
+
+    Args:
+        direct: (..., K, H, W) heatmaps of the crops.
+        mirrored: (..., K, H, W) heatmaps of the mirrored crops.
+        mirror: see `flip_back`.
+        shift: see `flip_back`.
+    """
+    return (direct + flip_back(mirrored, mirror, shift=shift)) * 0.5
