@@ -15,25 +15,15 @@ from crowdbench.errors import EXIT_FAILED, CrowdbenchError
 from crowdbench.listing import data_app, ls_app
 from crowdbench.options import (
     AsJson,
-    Bins,
-    BoxSource,
     Command,
-    Conditions,
+    ConditionOptions,
     DataRoot,
-    ImageFolder,
-    IouAmong,
-    Limit,
-    Output,
-    Overwrite,
-    OwnAnnotations,
-    Predictions,
-    PredictorName,
+    Device,
+    JobOptions,
     Quiet,
     RunPath,
-    SkeletonName,
-    SplitName,
-    Thresholds,
-    UnknownImages,
+    Weights,
+    takes,
 )
 
 if TYPE_CHECKING:
@@ -68,35 +58,20 @@ def _root(
 
 
 @app.command(cls=Command)
+@takes(JobOptions, ConditionOptions)
 def run(
-    predictor: PredictorName,
-    split: SplitName = None,
-    predictions: Predictions = None,
-    annotations: OwnAnnotations = None,
-    skeleton: SkeletonName = None,
-    images: ImageFolder = None,
-    boxes: BoxSource = None,
-    data_root: DataRoot = None,
-    limit: Limit = None,
-    output: Output = None,
-    unknown_images: UnknownImages = "error",
-    conditions: Conditions = None,
-    thresholds: Thresholds = None,
-    bins: Bins = None,
-    iou_among: IouAmong = "annotated",
-    overwrite: Overwrite = False,
     report: Annotated[bool, typer.Option(help="Write the report.")] = True,
     as_json: AsJson = False,
-    quiet: Quiet = False,
+    **asked: Any,
 ) -> None:
     """Predict, score and report.
 
     \b
+    crowdbench run --predictor mipnet --split ochuman-test
     crowdbench run --predictor replay --predictions poses.json --split crowdpose-val
     crowdbench run --predictor replay --predictions poses.json \\
         --annotations my.json --skeleton coco-17
     """
-    asked = locals()
     from crowdbench.running.steps import run_job
 
     folder, metrics = run_job(_job(asked))
@@ -104,42 +79,25 @@ def run(
         from reports.writing import write_report
 
         path = write_report(folder)
-    _print_metrics(folder.path, metrics, as_json, quiet)
-    if report and not (as_json or quiet):
+    _print_metrics(folder.path, metrics, as_json, asked["quiet"])
+    if report and not (as_json or asked["quiet"]):
         typer.echo(f"report: {path}")
 
 
 @app.command(cls=Command)
-def predict(
-    predictor: PredictorName,
-    split: SplitName = None,
-    predictions: Predictions = None,
-    annotations: OwnAnnotations = None,
-    skeleton: SkeletonName = None,
-    images: ImageFolder = None,
-    boxes: BoxSource = None,
-    data_root: DataRoot = None,
-    limit: Limit = None,
-    output: Output = None,
-    unknown_images: UnknownImages = "error",
-    conditions: Conditions = None,
-    thresholds: Thresholds = None,
-    bins: Bins = None,
-    iou_among: IouAmong = "annotated",
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
-) -> None:
+@takes(JobOptions, ConditionOptions)
+def predict(**asked: Any) -> None:
     """Run a predictor and keep its candidates."""
-    asked = locals()
     from crowdbench.running.steps import predict_job
 
     prepared, candidates = predict_job(_job(asked))
-    if not quiet:
+    if not asked["quiet"]:
         _print_notes(prepared.run.notes)
         typer.echo(f"{len(candidates.poses):,} candidates in {prepared.folder.path}")
 
 
 @app.command(cls=Command)
+@takes(ConditionOptions)
 def score(
     run: RunPath,
     check: Annotated[
@@ -150,18 +108,14 @@ def score(
         ),
     ] = None,
     data_root: DataRoot = None,
-    conditions: Conditions = None,
-    thresholds: Thresholds = None,
-    bins: Bins = None,
-    iou_among: IouAmong = "annotated",
     as_json: AsJson = False,
     quiet: Quiet = False,
+    **asked: Any,
 ) -> None:
     """Compute the metrics of a run, without the model.
 
     Without options for conditions it evaluates those that the run was asked for.
     """
-    asked = locals()
     from crowdbench.metrics.official import import_tool
     from crowdbench.running.steps import check_run, score_run
 
@@ -232,6 +186,37 @@ def compare(
     elif not quiet:
         _print_notes((*comparison.notes, *noticed_lines(comparison.runs)))
         print_comparison(comparison, path)
+
+
+@app.command(cls=Command)
+def check(
+    predictor: Annotated[
+        str,
+        typer.Argument(
+            metavar="PREDICTOR",
+            help="See `crowdbench ls predictors`; or FILE.py:CLASS.",
+            show_default=False,
+        ),
+    ],
+    weights: Weights = "random",
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Check that a predictor keeps the contract, on images made for it.
+
+    \b
+    crowdbench check my_predictor.py:MyPredictor
+    """
+    from crowdbench.running.steps import check_job
+    from crowdbench.terminal import print_verdict
+
+    passes = True
+    for verdict in check_job(predictor, weights, device):
+        passes &= verdict.passes
+        if not quiet:
+            print_verdict(verdict)
+    if not passes:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command(cls=Command)

@@ -14,7 +14,7 @@ from crowdbench.datasets.verify import list_splits
 from crowdbench.environment import package_version
 from crowdbench.errors import CrowdbenchError
 from crowdbench.metrics.official import TOOLS, import_tool
-from crowdbench.predictor import load_predictor, predictor_names
+from crowdbench.registry import load_predictor, predictor_names
 
 _PACKAGES = {
     "numpy": "numpy",

@@ -10,14 +10,18 @@ from pathlib import Path
 
 from crowdbench import __version__
 from crowdbench.datasets.split import Split
-from crowdbench.record import Environment
+from crowdbench.record import Environment, Speed
 
 # Packages whose version can move a number.
 _PACKAGES = ("numpy", "msgspec", "torch", "opencv-python-headless")
 
 
 def describe_environment(
-    split: Split, data_root: Path, started: datetime, seconds: dict[str, float]
+    split: Split,
+    data_root: Path,
+    started: datetime,
+    seconds: dict[str, float],
+    speed: Speed,
 ) -> Environment:
     """Return the facts that may differ between equal runs.
 
@@ -26,6 +30,7 @@ def describe_environment(
         data_root: the folder of the data sets.
         started: when the run began, UTC.
         seconds: duration of each step.
+        speed: of the predictor.
     """
     return Environment(
         crowdbench=__version__,
@@ -38,6 +43,7 @@ def describe_environment(
         images=None if split.images.folder is None else str(split.images.folder.resolve()),
         started=started.isoformat(timespec="seconds"),
         seconds={step: round(duration, 3) for step, duration in seconds.items()},
+        speed=speed,
     )
 
 

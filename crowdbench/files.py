@@ -84,6 +84,20 @@ def digest_of(path: Path, content: bytes) -> FileDigest:
     return FileDigest(path.name, hashlib.sha256(content).hexdigest(), len(content))
 
 
+def digest_of_file(path: Path) -> FileDigest:
+    """Return the digest of a file without holding its content.
+
+    Raises:
+        InputError: if it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+            return FileDigest(path.name, digest.hexdigest(), file.tell())
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from None
+
+
 def decode_json(path: Path, content: bytes, decoder: msgspec.json.Decoder[T], root: str) -> T:
     """Return the typed content of a JSON file.
 

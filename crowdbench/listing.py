@@ -19,20 +19,20 @@ ls_app = typer.Typer(
 @ls_app.command("predictors", cls=Command)
 def ls_predictors() -> None:
     """List the predictors that --predictor takes."""
-    from crowdbench.predictor import load_predictor, predictor_names
+    from crowdbench.registry import load_predictor, predictor_names
     from crowdbench.terminal import print_table
 
-    cards = [load_predictor(name).card for name in predictor_names()]
+    cards = {name: load_predictor(name).card for name in predictor_names()}
     print_table(
         ("predictor", "keypoints", "boxes", "what it does"),
         [
             (
-                card.name,
+                name,
                 ", ".join(card.skeletons) or "any",
                 "needed" if card.needs_boxes else "",
-                card.description,
+                card.description if name == card.name else f"short for {card.name}",
             )
-            for card in cards
+            for name, card in cards.items()
         ],
     )
 
@@ -94,7 +94,7 @@ def ls_runs(
         facts = found.read(Run)
         scored = found.read(Metrics).metrics.get("AP") if found.has(Metrics) else None
         ap = percent(scored.value) if scored else "not scored"
-        rows.append((found.path.name, facts.predictor.name, facts.split.name, ap))
+        rows.append((found.path.name, facts.predictor.card.name, facts.split.name, ap))
     print_table(("run", "predictor", "split", "AP %"), rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -14,8 +15,10 @@ from crowdbench.metrics.oks import pairs_within
 from crowdbench.structures import Array, Poses
 
 _EPS = np.spacing(1.0)
-# Pairs per block, so that every temporary array stays small.
+# Pairs per block, so that every temporary array stays small: of those that are compared at once,
+# and of those of whole images that are held at once.
 _BLOCK = 4096
+_PAIRS = 1 << 20
 
 
 class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,6 +35,9 @@ class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __str__(self) -> str:
         return "none" if self.rule == "none" else f"{self.rule}({self.oks:g})"
+
+
+AS_THEY_ARE = Merging()
 
 
 def merge(poses: Poses, taking_part: Array, merging: Merging, sigmas: Array) -> Array:
@@ -59,20 +65,37 @@ def merge(poses: Poses, taking_part: Array, merging: Merging, sigmas: Array) -> 
     if poses.areas is None:
         raise InputError("oks-nms needs the areas of the candidates, which this predictor left out")
     order = rank_poses(poses.scores, poses.image_index)
-    better, worse = _similar_pairs(poses.take(order), merging.oks, sigmas)
-    stays = taking_part[order]
-    # A turn for each rank of the better candidate in its image: all images at once, and nothing
-    # within a turn depends on another pair of the same turn.
-    image = poses.image_index[order]
-    rank = better - np.searchsorted(image, image[better])
-    by_turn = np.argsort(rank, kind="stable")
-    bounds = np.searchsorted(rank[by_turn], np.arange(int(rank.max(initial=-1)) + 2))
-    for start, stop in itertools.pairwise(bounds.tolist()):
-        pairs = by_turn[start:stop]
-        stays[worse[pairs]] &= ~stays[better[pairs]]
+    ranked, stays = poses.take(order), taking_part[order]
+    for rows in _blocks_of_images(ranked.image_index):
+        stays[rows] = _merge_block(ranked.take(rows), stays[rows], merging.oks, sigmas)
     kept = np.empty_like(stays)
     kept[order] = stays
     return kept
+
+
+def _blocks_of_images(image_index: Array) -> Iterator[slice]:
+    """Yield the rows of consecutive images that together have not too many pairs."""
+    _, first, n = np.unique(image_index, return_index=True, return_counts=True)
+    block = (n * (n - 1) // 2).cumsum() // _PAIRS
+    starts = first[np.flatnonzero(np.diff(block, prepend=-1))].tolist()
+    for start, stop in itertools.pairwise([*starts, len(image_index)]):
+        yield slice(start, stop)
+
+
+def _merge_block(ranked: Poses, stays: Array, limit: float, sigmas: Array) -> Array:
+    """Return which of the candidates stay, (D, V) bool; in each image the best comes first."""
+    better, worse = _similar_pairs(ranked, limit, sigmas)
+    # A turn for each rank of the better candidate in its image: all images at once, and nothing
+    # within a turn depends on another pair of the same turn.
+    image = ranked.image_index
+    rank = better - np.searchsorted(image, image[better])
+    by_turn = np.argsort(rank, kind="stable")
+    bounds = np.searchsorted(rank[by_turn], np.arange(int(rank.max(initial=-1)) + 2))
+    stays = stays.copy()
+    for start, stop in itertools.pairwise(bounds.tolist()):
+        pairs = by_turn[start:stop]
+        stays[worse[pairs]] &= ~stays[better[pairs]]
+    return stays
 
 
 def _similar_pairs(poses: Poses, limit: float, sigmas: Array) -> tuple[Array, Array]:

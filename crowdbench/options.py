@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import click
 import typer
 from typer.core import TyperCommand
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Command(TyperCommand):
@@ -98,3 +102,89 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print metrics.json instead of the table.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="A file of the network's weights, or random. [default: $CROWDBENCH_WEIGHTS/PREDICTOR]",
+        show_default=False,
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+BatchSize = Annotated[
+    str, typer.Option("--batch-size", help="Boxes (images without boxes) at once: auto or N.")
+]
+Workers = Annotated[
+    str, typer.Option("--workers", help="Processes that read and crop images: auto or N.")
+]
+Precision = Annotated[str, typer.Option("--precision", help="Of the network: fp32, bf16 or fp16.")]
+SkipBadImages = Annotated[
+    bool,
+    typer.Option("--skip-bad-images", help="Leave out images that can't be read, and list them."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Go on with an unfinished run in the folder.")
+]
+
+
+class JobOptions:
+    """The options of the commands that predict, as parameters with their defaults."""
+
+    predictor: PredictorName
+    split: SplitName = None
+    predictions: Predictions = None
+    annotations: OwnAnnotations = None
+    skeleton: SkeletonName = None
+    images: ImageFolder = None
+    boxes: BoxSource = None
+    weights: Weights = None
+    data_root: DataRoot = None
+    limit: Limit = None
+    output: Output = None
+    unknown_images: UnknownImages = "error"
+    skip_bad_images: SkipBadImages = False
+    device: Device = "auto"
+    batch_size: BatchSize = "auto"
+    workers: Workers = "auto"
+    precision: Precision = "fp32"
+    resume: Resume = True
+    overwrite: Overwrite = False
+    quiet: Quiet = False
+
+
+class ConditionOptions:
+    """The options for conditions."""
+
+    conditions: Conditions = None
+    thresholds: Thresholds = None
+    bins: Bins = None
+    iou_among: IouAmong = "annotated"
+
+
+def takes(*groups: type) -> Callable[[F], F]:
+    """Return a decorator that gives a command the options of `groups` besides its own.
+
+    The command gets them as keywords, ``**asked``; typer reads options from signatures.
+    """
+
+    def decorate(function: F) -> F:
+        own = inspect.signature(function).parameters.values()
+        hints = get_type_hints(function, include_extras=True)
+        shared = {
+            name: (kind, vars(group).get(name, inspect.Parameter.empty))
+            for group in groups
+            for name, kind in get_type_hints(group, include_extras=True).items()
+        }
+        # Its own come last, as help shows them; an argument has its place among arguments only.
+        shared |= {p.name: (hints[p.name], p.default) for p in own if p.name != "asked"}
+        parameters = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
+            )
+            for name, (kind, default) in shared.items()
+        ]
+        function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        function.__annotations__ = {p.name: p.annotation for p in parameters}
+        return function
+
+    return decorate

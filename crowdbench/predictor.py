@@ -1,54 +1,27 @@
-"""The contract of a predictor, its card, and the registry.
+"""The contract of a predictor: what it is made from, what it is given, what it gives back.
 
-A predictor is a class with a `card`, a constructor from a `Request`, and `predict`. It is found by
-its entry point in the group ``crowdbench.predictors``; crowdbench's own predictors are registered
-exactly as anybody else's.
+A predictor is a subclass of `Predictor` with a `card`, found by its entry point
+(`crowdbench.registry`) or in a file of one's own. docs/predictors.md has a complete small one, and
+``crowdbench check`` tells whether a predictor keeps the contract.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
+from crowdbench.card import Card
 from crowdbench.datasets.split import Split
-from crowdbench.errors import MissingError, UnknownNameError, UsageError
 from crowdbench.files import FileDigest
-from crowdbench.merging import Merging
-from crowdbench.structures import Boxes, Poses
+from crowdbench.merging import AS_THEY_ARE, Merging
+from crowdbench.structures import Array, Boxes, Poses
 
-ENTRY_POINTS = "crowdbench.predictors"
-
-
-@dataclass(frozen=True)
-class Card:
-    """A predictor's facts.
-
-    Attributes:
-        name: what users type.
-        description: what it does, in one line.
-        skeletons: names of the keypoint layouts it gives; empty for any.
-        needs_images: whether it looks at image files.
-        needs_boxes: whether it starts from person boxes.
-        boxes_independent: whether a pose depends on its own box alone. Where it does not, a sweep
-            over detector confidence predicts anew for every threshold.
-        images_per_shard: how many images are predicted before their candidates are written: what
-            is lost at most when a run is interrupted.
-        paper: what to cite, or empty.
-        licence: of the method's weights or code, or empty.
-    """
-
-    name: str
-    description: str
-    skeletons: tuple[str, ...] = ()
-    needs_images: bool = True
-    needs_boxes: bool = True
-    boxes_independent: bool = True
-    images_per_shard: int = 200
-    paper: str = ""
-    licence: str = ""
+PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -60,29 +33,33 @@ class Request:
         boxes: person boxes of the whole split, where the predictor needs boxes.
         predictions: the results file given by ``--predictions``, or None.
         ignore_unknown_images: leave out poses of images the split does not have.
+        precision: ``fp32``, ``bf16`` or ``fp16``, what a network is to compute in.
     """
 
     split: Split
     boxes: Boxes | None = None
     predictions: Path | None = None
     ignore_unknown_images: bool = False
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive images to predict.
+    """Images to predict.
 
     Attributes:
         split: the split.
-        start: index of the first image.
-        stop: index after the last one.
-        boxes: the person boxes of these images, where the predictor needs boxes.
+        images: (n,) int64 rows of ``split.images``, ascending. With boxes: those that have any.
+        boxes: the person boxes to predict, of these images, where the predictor needs boxes. Unless
+            all boxes of an image have to come together, some may be in another batch.
+        inputs: for each of `images` what `Predictor.prepare` made of it; empty where the predictor
+            needs no images.
     """
 
     split: Split
-    start: int
-    stop: int
+    images: Array
     boxes: Boxes | None = None
+    inputs: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,56 +72,122 @@ class Settings:
         merging: how candidates become final poses, as data; crowdbench merges, the predictor does
             not.
         pose_area: ``box`` or ``joints``; see `crowdbench.protocol.Protocol`.
+        flip_test: whether the mirrored image is predicted as well, and how the two are joined.
+        decoding: how keypoints come out of what the network gives.
+        precision: what the network computes in; ``none`` if nothing depends on the request's.
         inputs: the files it reads, by role.
         notes: what a reader of the results should know.
     """
 
     boxes: str
     scores: str
-    merging: Merging
-    pose_area: str
+    merging: Merging = AS_THEY_ARE
+    pose_area: str = "joints"
+    flip_test: str = "none"
+    decoding: str = "given"
+    precision: str = "none"
     inputs: Mapping[str, FileDigest] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
-class Predictor(Protocol):
-    """What every predictor offers."""
+class Cost(NamedTuple):
+    """What a network costs.
+
+    Attributes:
+        parameters: trainable ones.
+        multiply_adds: of one pass over one input, all instances of a box together and without flip
+            test.
+        gflops: the same as the papers of this field count it and print it as GFLOPs.
+    """
+
+    parameters: int
+    multiply_adds: int
+    gflops: float
+
+
+class Predictor(ABC):
+    """What every predictor is a subclass of.
+
+    The order of calls: the class's `card` is looked at, an instance is made, `load` is called
+    once, then `prepare` for every image (in worker processes, if there are any) and `predict` for
+    every batch.
+    """
 
     card: ClassVar[Card]
     settings: Settings
 
+    @abstractmethod
     def __init__(self, request: Request) -> None:
-        """Get ready: read weights or files. Wrong input fails here, before anything is written."""
+        """Resolve the settings, from small files at most; wrong input fails here."""
 
+    def load(self, device: str, weights: Path | None) -> None:  # noqa: B027 - need not do anything
+        """Get ready to predict.
+
+        Args:
+            device: a torch device, e.g. ``cpu`` or ``cuda``.
+            weights: the file of weights; None for random ones from a fixed seed, or for a predictor
+                that needs none.
+        """
+
+    def prepare(self, image: Array, boxes: Boxes | None) -> Any:
+        """Return what `predict` is to get of an image; runs in worker processes, before `load`.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, orientation tags ignored.
+            boxes: the boxes of this image in the batch, where the predictor needs boxes.
+
+        Returns:
+            The image itself, unless a subclass makes something else: arrays, and dicts, lists and
+            tuples of arrays, are handed over without a copy.
+        """
+        return image
+
+    @abstractmethod
     def predict(self, batch: Batch) -> Poses:
-        """Return the candidates of the batch's images, `image_index` counted over the split."""
+        """Return the candidates of a batch.
+
+        The poses of an image must not depend on which other images are in the batch. `image_index`
+        counts over the split; `box_index` over the batch's boxes; `crowdbench.predictor.poses_of`
+        fills both in. Poses of an image may come in any order; they are stored by instance, the
+        last first, and then by box.
+        """
+
+    def cost(self) -> Cost | None:
+        """Return what the network costs, or None where that is not known."""
+        return None
 
 
-def predictor_names() -> list[str]:
-    """Return the names of all registered predictors, sorted; nothing is imported."""
-    return sorted({entry.name for entry in entry_points(group=ENTRY_POINTS)})
+def poses_of(
+    boxes: Boxes,
+    keypoints: Array,
+    keypoint_scores: Array,
+    scores: Array,
+    *,
+    rows: Array | None = None,
+    instance: int = 0,
+    areas: Array | None = None,
+) -> Poses:
+    """Return poses that were each made from a box.
 
-
-def load_predictor(name: str) -> type[Predictor]:
-    """Return the class registered under `name`.
-
-    Raises:
-        UnknownNameError: if there is none; suggests the nearest.
-        UsageError: if two packages claim the name.
-        MissingError: if its module can't be imported.
+    Args:
+        boxes: the boxes of a batch.
+        keypoints: (D, K, 2) pixels of the original image.
+        keypoint_scores: (D, K).
+        scores: (D,).
+        rows: (D,) which box each pose was made from; by default one pose for every box, in order.
+        instance: which person of its box, 0 for the one that the box belongs to.
+        areas: (D,) px² that stand for the poses' sizes in merging, where it needs them.
     """
-    found: list[EntryPoint] = [e for e in entry_points(group=ENTRY_POINTS) if e.name == name]
-    if not found:
-        raise UnknownNameError("predictor", name, predictor_names())
-    targets = sorted({entry.value for entry in found})
-    if len(targets) > 1:
-        raise UsageError(
-            f"predictor {name!r} is registered by {' and '.join(targets)}: uninstall one of them"
-        )
-    try:
-        loaded: type[Predictor] = found[0].load()
-    except (ImportError, AttributeError) as error:
-        raise MissingError(
-            f"predictor {name!r} can't be loaded from {targets[0]}: {error}"
-        ) from None
-    return loaded
+    if rows is None:
+        rows = np.arange(len(boxes.scores))
+    return Poses(
+        image_index=boxes.image_index[rows],
+        keypoints=np.asarray(keypoints, np.float64),
+        keypoint_scores=np.asarray(keypoint_scores, np.float64),
+        scores=np.asarray(scores, np.float64),
+        box_index=rows,
+        instance=np.full(len(rows), instance, np.int64),
+        boxes=boxes.boxes[rows],
+        box_scores=boxes.scores[rows],
+        areas=areas,
+    )

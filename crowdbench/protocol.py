@@ -25,6 +25,11 @@ class Protocol(msgspec.Struct, frozen=True):
         boxes: where the boxes come from: ``gt``, a detector file, ``predictions``, ``none``.
         scores: how a pose's score is made; ``given`` for poses read from a file.
         merging: how candidates become final poses; ``none`` when they are final as they are.
+        flip_test: how the mirrored image is used: ``shifted`` (averaged, after a shift by one
+            pixel), ``plain`` (averaged) or ``none``.
+        decoding: how keypoints come out of heatmaps; ``given`` for poses read from a file.
+        precision: what the network computed in; ``none`` without one.
+        skipped: images without poses because their files could not be read.
         conditions: the conditions evaluated besides the whole split, with their parameters. Two
             protocols that differ in nothing else give the same numbers on the whole split.
         version: raised whenever a change of crowdbench changes a number.
@@ -40,6 +45,10 @@ class Protocol(msgspec.Struct, frozen=True):
     boxes: str
     scores: str
     merging: str
+    flip_test: str = "none"
+    decoding: str = "given"
+    precision: str = "none"
+    skipped: int = 0
     levels: str = "none"
     oks: str = "0.50:0.05:0.95"
     max_poses: int = 20

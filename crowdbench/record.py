@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from crowdbench.card import Card
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.errors import InputError, MissingError, UsageError
 from crowdbench.files import TEMPORARY, FileDigest, decode_json, read_bytes, write_json
@@ -20,7 +21,7 @@ from crowdbench.protocol import Protocol
 from crowdbench.results import Metrics, WorstImages
 from crowdbench.skeletons import Skeleton
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,19 +48,13 @@ class PredictorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The predictor of a run.
 
     Attributes:
-        name: of the predictor.
-        description: what it does.
-        images_per_shard: images in each file of candidates.
-        boxes_independent: whether each of its poses depends on its own box alone.
+        card: its facts.
         merging: how its candidates become final poses.
         inputs: the files it read, by role.
         options: what it was asked for, every default resolved.
     """
 
-    name: str
-    description: str
-    images_per_shard: int
-    boxes_independent: bool
+    card: Card
     merging: Merging
     inputs: dict[str, FileDigest]
     options: dict[str, str]
@@ -77,6 +72,45 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...]
 
 
+class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast a predictor was, and on what.
+
+    Attributes:
+        device: what the network ran on, e.g. ``cuda: NVIDIA H100``.
+        batch_size: boxes (or images, without boxes) in a batch.
+        workers: processes that read images.
+        threads: of the network on a CPU, or null.
+        images: how many were predicted in this go; the others had been before.
+        persons: how many boxes were, or poses where there are no boxes.
+        seconds: for all of that, from the first batch asked for to the last shard written.
+        network_seconds: of them in `Predictor.predict`.
+        images_per_second: images / seconds, or null when nothing was predicted.
+        persons_per_second: persons / seconds, or null.
+        latency_ms: median time of `Predictor.predict` for one box (or image), with all that belongs
+            to it, after warming up; or null.
+        latency_runs: how many times it was taken.
+        parameters: of the network, trainable; null where not known.
+        multiply_adds: see `crowdbench.predictor.Cost`; null where not known.
+        gflops: likewise.
+    """
+
+    device: str
+    batch_size: int | None
+    workers: int
+    threads: int | None
+    images: int
+    persons: int
+    seconds: float
+    network_seconds: float
+    images_per_second: float | None
+    persons_per_second: float | None
+    latency_ms: float | None = None
+    latency_runs: int = 0
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    gflops: float | None = None
+
+
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Content of ``environment.json``: the only file in which equal runs may differ.
 
@@ -91,6 +125,7 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         images: the folder of the image files, or null when none was found.
         started: UTC, ISO 8601.
         seconds: duration of each step.
+        speed: of the predictor.
     """
 
     crowdbench: str
@@ -103,6 +138,7 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: str | None
     started: str
     seconds: dict[str, float]
+    speed: Speed
 
 
 Record = Run | Metrics | WorstImages | Environment
@@ -184,8 +220,15 @@ class RunFolder:
         """Write the record's file, whole or not at all."""
         write_json(self.path / _FILES[type(record)], record)
 
-    def open_for(self, run: Run, overwrite: bool) -> bool:
-        """Make the folder ready for `run` and return whether it continues an unfinished one.
+    def check_for(self, run: Run, overwrite: bool, resume: bool) -> bool:
+        """Return whether the folder holds the unfinished beginning of `run`.
+
+        Nothing is changed, but for what killed processes left of files they had not finished.
+
+        Args:
+            run: what is to be put into the folder.
+            overwrite: whether it may replace any other run.
+            resume: whether an unfinished beginning is to be gone on with.
 
         Raises:
             UsageError: if the folder holds another or a finished run and `overwrite` is false, or
@@ -197,14 +240,23 @@ class RunFolder:
         if not self.path.is_dir() or not self.has(Run):
             raise UsageError(f"{self.path} is no run folder: choose another with --output")
         if overwrite:
-            self._clear()
             return False
         if self.has(Metrics) or self.read(Run) != run:
             raise UsageError(
                 f"{self.path} already holds a run: --overwrite replaces it, --output DIR chooses "
                 "another folder"
             )
-        return True
+        return resume
+
+    def open_for(self, run: Run, overwrite: bool, resume: bool = True) -> bool:
+        """Make the folder ready for `run` and return whether it goes on with an unfinished one.
+
+        Arguments and errors as `check_for`; what is not gone on with is removed.
+        """
+        goes_on = self.check_for(run, overwrite, resume)
+        if not goes_on and self.path.is_dir():
+            self._clear()
+        return goes_on
 
     def sweep(self) -> None:
         """Remove what killed processes left of files they had not finished."""

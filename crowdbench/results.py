@@ -27,6 +27,18 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None
 
 
+class SkippedImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An image whose file could not be read and that therefore has no poses.
+
+    Attributes:
+        image_id: its id.
+        reason: what was wrong.
+    """
+
+    image_id: int
+    reason: str
+
+
 class KeypointMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Accuracy of one keypoint.
 
@@ -147,6 +159,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         oks_histogram: how well persons are found; null without public ground truth.
         keypoints: accuracy by keypoint.
         counts: images, persons and poses by kind.
+        skipped_images: those left out by ``--skip-bad-images``; their persons count as missed.
         notes: what a reader should know.
     """
 
@@ -163,6 +176,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     oks_histogram: OksHistogram | None
     keypoints: tuple[KeypointMetrics, ...]
     counts: dict[str, int]
+    skipped_images: tuple[SkippedImage, ...]
     notes: tuple[str, ...]
 
 

@@ -122,7 +122,8 @@ class Poses:
         keypoint_scores: (D, K) float64 confidences.
         scores: (D,) float64, any real number.
         box_index: (D,) int64 row of the box each pose was made from, -1 for none.
-        instance: (D,) int64, MIPNet's lambda; else 0.
+        instance: (D,) int64, which person of its box, 0 for the one that the box belongs to (in
+            MIPNet's released code that is lambda 1); 0 without boxes.
         boxes: (D, 4) float64 xywh of the box each pose came from, or None when there is none.
         box_scores: (D,) float64 confidence of that box, or None.
         areas: (D,) float64 px² that stand for the poses' sizes in merging, or None.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import Check, CheckResult
     from crowdbench.results import ConditionFacts, ConditionRow, Metrics
+    from crowdbench.running.check import Verdict
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -129,6 +130,12 @@ def _console(to_stderr: bool) -> Console:
         # A file or another program reads this: lines are not to be folded.
         console.width = 1000
     return console
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Print one thing that was checked about a predictor."""
+    detail = f": {verdict.detail}" if verdict.detail else ""
+    print(f"{'ok  ' if verdict.passes else 'FAIL'}  {verdict.what}{detail}", flush=True)
 
 
 def print_doctor(findings: Sequence[Finding]) -> None:

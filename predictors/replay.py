@@ -6,15 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 
+from crowdbench.card import Card
 from crowdbench.errors import UsageError
 from crowdbench.files import digest_of, read_bytes
 from crowdbench.merging import Merging
-from crowdbench.predictor import Batch, Card, Request, Settings
+from crowdbench.predictor import Batch, Predictor, Request, Settings
 from crowdbench.results_format import read_results
 from crowdbench.structures import Poses
 
 
-class Replay:
+class Replay(Predictor):
     """Poses from a file in COCO's results format.
 
     The poses are final as they are: nothing is merged or rescored. Boxes and box scores in the file
@@ -54,5 +55,7 @@ class Replay:
 
     def predict(self, batch: Batch) -> Poses:
         """Return the file's poses of the batch's images."""
-        first, last = np.searchsorted(self._poses.image_index, (batch.start, batch.stop))
+        # The images are consecutive, as there are no boxes.
+        ends = (batch.images[0], batch.images[-1] + 1)
+        first, last = np.searchsorted(self._poses.image_index, ends)
         return self._poses.take(slice(int(first), int(last)))

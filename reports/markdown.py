@@ -37,7 +37,7 @@ def markdown_page(content: Content) -> str:
 def _summary(content: Content) -> list[str]:
     run, metrics = content.run, content.metrics
     return [
-        f"# {markdown_text(run.predictor.name)} on {markdown_text(run.split.name)}",
+        f"# {markdown_text(run.predictor.card.name)} on {markdown_text(run.split.name)}",
         content.metrics_table.markdown(),
         METRICS_LEGEND,
         markdown_text(counts_words(metrics.counts)),

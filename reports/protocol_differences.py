@@ -33,6 +33,10 @@ _FIELDS = {
     "boxes": _Field("if asked", "other boxes"),
     "scores": _Field("if asked", "other scores"),
     "merging": _Field("if asked", "other merging"),
+    "flip_test": _Field("if asked", "another flip test"),
+    "decoding": _Field("if asked", "another decoding of heatmaps"),
+    "precision": _Field("if asked", "another precision of the network"),
+    "skipped": _Field("if asked", "another number of images that could not be read"),
     "images": _Field("if asked", "another number of images"),
     "pose_area": _Field(
         "if asked",

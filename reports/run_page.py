@@ -59,7 +59,7 @@ def html_page(content: Content) -> str:
         content=content,
         run=run,
         metrics=metrics,
-        title=f"{run.predictor.name} on {run.split.name}",
+        title=f"{run.predictor.card.name} on {run.split.name}",
         headlines=_headlines(metrics),
         counts=wording.counts_words(metrics.counts),
         conditions=_conditions(content),

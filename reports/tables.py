@@ -173,10 +173,10 @@ def published_table(run: Run, metrics: Metrics, entries: Sequence[Entry]) -> Tab
     shown = [name for name in known if 2 * in_papers.count(name) >= len(entries)]
     doubted = [entry for entry in entries if _shows_doubt(entry, shown)]
     measured = {name: metric.value for name, metric in metrics.metrics.items()}
-    name = f"{run.predictor.name} (this run)"
+    name = f"{run.predictor.card.name} (this run)"
     boxes = measured_boxes(run)
     data: list[dict[str, object]] = [
-        {"origin": "measured", "method": run.predictor.name, "name": name, "boxes": boxes}
+        {"origin": "measured", "method": run.predictor.card.name, "name": name, "boxes": boxes}
         | {f"{m}_percent": 100 * v for m in known if (v := measured.get(m)) is not None}
     ]
     figures = (percent(measured.get(m), 1) for m in shown)

@@ -33,7 +33,9 @@ def write_report(folder: RunFolder) -> Path:
     for table in content.tables:
         table.save(report / "tables")
     for plot in content.plots:
-        plot.save(report / "plots", f"{content.run.predictor.name} on {content.run.split.name}")
+        plot.save(
+            report / "plots", f"{content.run.predictor.card.name} on {content.run.split.name}"
+        )
     write_text(report / "report.md", markdown_page(content))
     write_text(report / "index.html", html_page(content))
     _remove_stale(report, content)

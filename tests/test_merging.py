@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crowdbench import merging
 from crowdbench.errors import InputError
 from crowdbench.merging import Merging, merge
 from crowdbench.skeletons import COCO_17
@@ -69,6 +70,19 @@ def test_the_areas_are_needed() -> None:
 def test_without_candidates_nothing_stays() -> None:
     poses = poses_of(np.zeros((0, 17, 2)), [], areas=[])
     assert merge(poses, np.ones((0, 3), bool), NMS, SIGMAS).shape == (0, 3)
+
+
+def test_images_in_several_blocks_are_merged_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    points = rng.uniform(0, 60, (4, 17, 2))[rng.integers(0, 4, 200)] + rng.normal(0, 1, (200, 1, 2))
+    images = np.sort(rng.integers(0, 40, 200)).tolist()
+    poses = poses_of(points, rng.random(200).tolist(), images, areas=[900.0] * 200)
+    taking_part = rng.random((200, 3)) < 0.8
+    whole = merge(poses, taking_part, NMS, SIGMAS)
+    assert 0 < whole.sum() < taking_part.sum()
+    for most in (1, 7, 50):
+        monkeypatch.setattr(merging, "_PAIRS", most)
+        assert np.array_equal(merge(poses, taking_part, NMS, SIGMAS), whole)
 
 
 def test_the_rule_is_printed_with_its_number() -> None:

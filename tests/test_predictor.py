@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 import pytest
 
-from crowdbench import predictor
+from crowdbench import registry
+from crowdbench.card import Card
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.errors import MissingError, UnknownNameError, UsageError
 from crowdbench.merging import Merging
-from crowdbench.predictor import Batch, Card, Request, Settings, load_predictor
+from crowdbench.predictor import Batch, Predictor, Request, Settings, poses_of
 from crowdbench.record import Run, RunFolder
+from crowdbench.registry import load_predictor
 from crowdbench.running.steps import Job, run_job, score_run
 from crowdbench.structures import Poses
 from predictors.replay import Replay
 from tests.command import EXAMPLE
 
 
-class Centre:
+class Centre(Predictor):
     """Puts all keypoints into the middle of each box: the simplest predictor with boxes."""
 
-    card: ClassVar[Card] = Card("centre", "all keypoints in the middle of the box")
+    card: ClassVar[Card] = Card(
+        "centre", "all keypoints in the middle of the box", needs_images=False
+    )
 
     def __init__(self, request: Request) -> None:
         assert request.boxes is not None
@@ -35,32 +39,22 @@ class Centre:
         self.settings = Settings(request.boxes.source, "box", Merging(), "box")
 
     def predict(self, batch: Batch) -> Poses:
-        assert batch.boxes is not None
-        assert all(
-            (batch.start <= batch.boxes.image_index) & (batch.boxes.image_index < batch.stop)
-        )
-        boxes = batch.boxes.boxes
-        n = len(boxes)
-        return Poses(
-            image_index=batch.boxes.image_index,
-            keypoints=np.repeat((boxes[:, :2] + boxes[:, 2:] / 2)[:, None], self.k, 1),
-            keypoint_scores=np.ones((n, self.k)),
-            scores=batch.boxes.scores,
-            box_index=np.arange(n),
-            instance=np.zeros(n, int),
-            boxes=boxes,
-            box_scores=batch.boxes.scores,
-        )
+        boxes = batch.boxes
+        assert boxes is not None
+        assert np.array_equal(np.unique(boxes.image_index), batch.images)
+        middle = boxes.boxes[:, :2] + boxes.boxes[:, 2:] / 2
+        points = np.repeat(middle[:, None], self.k, 1)
+        return poses_of(boxes, points, np.ones(points.shape[:2]), boxes.scores)
 
 
 def _register(monkeypatch: pytest.MonkeyPatch, *entries: tuple[str, str]) -> None:
-    found = [EntryPoint(name, value, predictor.ENTRY_POINTS) for name, value in entries]
-    monkeypatch.setattr(predictor, "entry_points", lambda group: found)
+    found = [EntryPoint(name, value, registry.ENTRY_POINTS) for name, value in entries]
+    monkeypatch.setattr(registry, "entry_points", lambda group: found)
 
 
 def test_replay_is_registered_like_any_other() -> None:
     assert load_predictor("replay") is Replay
-    assert "replay" in predictor.predictor_names()
+    assert "replay" in registry.predictor_names()
 
 
 def test_a_name_claimed_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +105,9 @@ def test_a_predictor_of_other_keypoints_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _register(monkeypatch, ("centre", f"{__name__}:Centre"))
-    monkeypatch.setattr(Centre, "card", Card("centre", "", skeletons=("crowdpose-14",)))
+    monkeypatch.setattr(
+        Centre, "card", Card("centre", "", skeletons=("crowdpose-14",), needs_images=False)
+    )
     with pytest.raises(UsageError, match="centre gives crowdpose-14, annotations has coco-17"):
         run_job(_job("centre", tmp_path / "r"))
     assert not (tmp_path / "r").exists()
@@ -120,14 +116,14 @@ def test_a_predictor_of_other_keypoints_is_refused(
 def test_an_interrupted_prediction_goes_on_with_the_missing_shards(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(Replay, "card", dataclasses.replace(Replay.card, images_per_shard=3))
+    monkeypatch.setattr(Replay, "card", msgspec.structs.replace(Replay.card, images_per_shard=3))
     whole = run_job(_job("replay", tmp_path / "whole"))[0]
     job = _job("replay", tmp_path / "r")
     calls: list[int] = []
     real = Replay.predict
 
     def predict(self: Replay, batch: Batch) -> Poses:
-        calls.append(batch.start)
+        calls.append(int(batch.images[0]))
         if len(calls) == 3:
             raise KeyboardInterrupt
         return real(self, batch)
@@ -166,23 +162,23 @@ def _job(name: str, output: Path, **changes: Any) -> Job:
     return Job(predictor=name, **(values | changes))
 
 
-class Twice:
+class Twice(Predictor):
     """Two nearly equal candidates for every box: the better one comes from the worse box."""
 
-    card: ClassVar[Card] = Card("twice", "", skeletons=("coco-17",), needs_images=False)
+    card: ClassVar[Card] = Card(
+        "twice", "", skeletons=("coco-17",), needs_images=False, needs_boxes=False
+    )
 
     def __init__(self, request: Request) -> None:
         self.settings = Settings("gt", "made up", Merging("oks-nms", 0.9), "box")
 
     def predict(self, batch: Batch) -> Poses:
-        truth, boxes = batch.split.truth, batch.boxes
+        truth = batch.split.truth
         assert truth is not None
-        assert boxes is not None
         rows = np.flatnonzero(
             ~truth.is_crowd
             & (truth.keypoints[..., 2] > 0).any(1)
-            & (truth.image_index >= batch.start)
-            & (truth.image_index < batch.stop)
+            & np.isin(truth.image_index, batch.images)
         )
         rows = np.repeat(rows, 2)
         second = np.arange(len(rows)) % 2 == 1
@@ -220,7 +216,7 @@ def test_candidates_are_merged_anew_at_every_threshold(
     assert "merging=oks-nms(0.9)" in metrics.signature
 
 
-class Neighbours:
+class Neighbours(Predictor):
     """Hits a person only if no other box of the image is there: it depends on all boxes."""
 
     card: ClassVar[Card] = Card(
@@ -237,21 +233,12 @@ class Neighbours:
         boxes, truth = batch.boxes, batch.split.truth
         assert boxes is not None
         assert truth is not None
-        self.calls.append((batch.start, len(boxes.scores)))
+        self.calls.append((int(batch.images[0]), len(boxes.scores)))
         image = boxes.image_index
-        is_alone = np.bincount(image, minlength=batch.stop)[image] == 1
+        is_alone = np.bincount(image)[image] == 1
         first = np.searchsorted(truth.image_index, image)
         points = truth.keypoints[first, :, :2] + np.where(is_alone, 0, 1e4)[:, None, None]
-        return Poses(
-            image_index=image,
-            keypoints=points,
-            keypoint_scores=np.ones(points.shape[:2]),
-            scores=boxes.scores,
-            box_index=np.arange(len(image)),
-            instance=np.zeros(len(image), np.int64),
-            boxes=boxes.boxes,
-            box_scores=boxes.scores,
-        )
+        return poses_of(boxes, points, np.ones(points.shape[:2]), boxes.scores)
 
 
 def test_a_predictor_whose_poses_depend_on_all_boxes_predicts_anew_for_every_threshold(
@@ -280,8 +267,8 @@ def test_a_predictor_whose_poses_depend_on_all_boxes_predicts_anew_for_every_thr
     assert ap[1] is not None
     assert ap[1] > 0  # filtered from the first prediction it would be 0, too
     assert metrics.metrics["AP"].value == 0
-    # Three shards each, and none anew where no box falls away.
-    assert [n for _, n in Neighbours.calls] == [6, 6, 4, 3, 3, 2, 0, 0, 0]
+    # Three shards each, and no call where there are no boxes.
+    assert [n for _, n in Neighbours.calls] == [6, 6, 4, 3, 3, 2]
     assert score_run(folder.path)[1] == metrics
     # An interrupted sweep goes on.
     (folder.candidates_from(0.5) / "00001.npz").unlink()

@@ -60,7 +60,7 @@ def load_boxes(source: str | Path, split: Split, root: Path) -> Boxes:
                 f"{split.name} has no public ground truth, so no boxes `gt`: give a detector file"
             )
         return _annotated(split.truth)
-    path = _box_file(source, split, root)
+    path = box_file(source, split.name, root)
     return _detected(path, read_bytes(path, "boxes"), split)
 
 
@@ -69,12 +69,22 @@ def _annotated(truth: GroundTruth) -> Boxes:
     return Boxes(truth.image_index[rows], truth.boxes[rows], np.ones(int(rows.sum())), "gt")
 
 
-def _box_file(source: str | Path, split: Split, root: Path) -> Path:
-    """Return the path that `source` stands for."""
+def box_file(source: str | Path, split: str | None, root: Path) -> Path:
+    """Return the path of a detector file, which need not be there.
+
+    Args:
+        source: the name of one of the split's usual box files, or a path.
+        split: name of the split; None, or a name that is not known, if it has no usual ones.
+        root: folder of the data sets.
+
+    Raises:
+        UnknownNameError: if `source` is a bare word that names nothing.
+        MissingError: if it is a usual file and not there.
+    """
     path = Path(source)
     usual: list[str] = []
-    if split.name in split_names():
-        manifest, facts = find_split(split.name)
+    if split in split_names():
+        manifest, facts = find_split(split)
         usual = [boxes.name for boxes in facts.boxes]
         if str(source) in usual and not os.path.isfile(path):
             boxes = facts.boxes[usual.index(str(source))]

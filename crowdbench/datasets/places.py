@@ -71,6 +71,12 @@ def missing_boxes(
     return _missing(f"{split.name}: boxes {boxes.name} not found", root, tried, boxes.get)
 
 
+def missing_images_folder(root: Path, manifest: Manifest, split: SplitManifest) -> MissingError:
+    """Return the error that says which image folder was looked for, where, and where to get it."""
+    tried = _places(root, manifest, split.images)
+    return _missing(f"{split.name}: images not found", root, tried, manifest.url)
+
+
 def _places(root: Path, manifest: Manifest, names: Iterable[str]) -> list[Path]:
     names = tuple(names)
     return [root / folder / name for folder in manifest.folders for name in names]
@@ -90,4 +96,4 @@ def _missing(what: str, root: Path, tried: list[Path], get: str) -> MissingError
     else:
         first = tried[0].relative_to(root)
         why = f"tried {first} and {len(tried) - 1} more under the data root {root.absolute()}"
-    return MissingError(f"{what}: {why}\n{SET_THE_ROOT}, or get the file: {get}")
+    return MissingError(f"{what}: {why}\n{SET_THE_ROOT}, or get them: {get}")

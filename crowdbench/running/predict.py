@@ -2,102 +2,268 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crowdbench.candidates import Candidates, join_poses, read_shard, shard_paths, write_shard
-from crowdbench.conditions.choice import describe
+import numpy as np
+
+from crowdbench.candidates import (
+    Candidates,
+    Shard,
+    join_poses,
+    join_shards,
+    no_poses,
+    read_shard,
+    shard_paths,
+    write_shard,
+)
 from crowdbench.conditions.settings import ConditionSettings
-from crowdbench.datasets.split import LEVEL_LIMITS, Split
-from crowdbench.errors import UsageError
-from crowdbench.predictor import Batch, Card, Predictor
-from crowdbench.protocol import Protocol
-from crowdbench.record import SCHEMA_VERSION, PredictorFacts, Run, RunFolder, SplitFacts
+from crowdbench.datasets.image_files import missing_images
+from crowdbench.datasets.split import Split
+from crowdbench.errors import InputError, MissingError, UsageError
+from crowdbench.predictor import Predictor
+from crowdbench.record import RunFolder
+from crowdbench.results import SkippedImage
+from crowdbench.running.feeding import Fed, Part, feeding, parts_of
+from crowdbench.running.progress import Progress
 from crowdbench.structures import Boxes, Poses
 
+# Names that a message about many images shows.
+_SHOWN = 3
 
-def describe_run(
-    split: Split,
-    predictor: Predictor,
-    own_annotations: bool,
-    options: dict[str, str],
-    conditions: ConditionSettings,
-) -> Run:
-    """Return the content of ``run.json``: what is asked, every default resolved.
 
-    Args:
-        split: what is predicted.
-        predictor: what predicts.
-        own_annotations: whether the split is the user's own annotation file.
-        options: what else was asked for.
-        conditions: the conditions to evaluate, resolved.
+@dataclass(frozen=True)
+class Means:
+    """What a prediction is made with; the result is the same with any.
+
+    Attributes:
+        batch_size: boxes, or images without boxes, in a batch; None for no limit.
+        workers: processes that read images; 0 for none besides this one.
+        skip_bad_images: leave images out that can't be read.
+        progress: shows how far it is.
     """
-    settings, card = predictor.settings, predictor.card
-    limits = ",".join(map(str, LEVEL_LIMITS)) if split.has_levels else "none"
-    protocol = Protocol(
-        split="own" if own_annotations else split.name,
-        annotations=split.annotations.sha256[:12],
-        images=len(split.images),
-        skeleton=split.skeleton.name,
-        sigmas=hashlib.sha256(split.skeleton.sigma_array.tobytes()).hexdigest()[:8],
-        area=split.area,
-        pose_area=settings.pose_area,
-        boxes=settings.boxes,
-        scores=settings.scores,
-        merging=str(settings.merging),
-        levels=limits,
-        conditions=describe(conditions),
-    )
-    return Run(
-        schema_version=SCHEMA_VERSION,
-        split=SplitFacts(
-            name=split.name,
-            own=own_annotations,
-            annotations=split.annotations,
-            images=len(split.images),
-            limit=split.limit,
-            skeleton=split.skeleton,
-        ),
-        predictor=PredictorFacts(
-            name=card.name,
-            description=card.description,
-            images_per_shard=card.images_per_shard,
-            boxes_independent=card.boxes_independent,
-            merging=settings.merging,
-            inputs=dict(settings.inputs),
-            options=options,
-        ),
-        protocol=protocol,
-        signature=protocol.signature,
-        conditions=conditions,
-        notes=(*split.notes, *settings.notes),
-    )
+
+    batch_size: int | None
+    workers: int
+    skip_bad_images: bool
+    progress: Progress
 
 
-def predict_split(
-    folder: RunFolder,
-    split: Split,
-    predictor: Predictor,
-    boxes: Boxes | None,
-    conditions: ConditionSettings,
-) -> Candidates:
-    """Return the candidates of the whole split, and leave them in the folder's shards.
+@dataclass
+class Tally:
+    """What has been predicted, and how long it took.
 
-    A predictor whose poses depend on the other boxes of the image predicts anew for every threshold
-    of ``detector-confidence`` at which boxes fall away.
-
-    Shards that are already there are not made again: an interrupted run goes on where it stopped.
+    Attributes:
+        images: predicted ones.
+        persons: predicted boxes, or poses where there are no boxes.
+        seconds: of everything.
+        network_seconds: in `Predictor.predict`.
     """
-    poses = _predict_shards(folder.candidates, split, predictor, boxes)
-    sweep = {}
-    if boxes is not None and not predictor.card.boxes_independent and split.truth is not None:
-        for t in sweep_thresholds(conditions):
-            kept = boxes.scores >= t
-            sweep[t] = poses
-            if not kept.all():
-                place = folder.candidates_from(t)
-                sweep[t] = _predict_shards(place, split, predictor, boxes.take(kept))
-    return Candidates(poses, sweep)
+
+    images: int = 0
+    persons: int = 0
+    seconds: float = 0.0
+    network_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One prediction of a whole split.
+
+    Attributes:
+        place: folder of its shards.
+        boxes: what it starts from, or None.
+    """
+
+    place: Path
+    boxes: Boxes | None
+
+
+class Prediction:
+    """The prediction of a split: what of it is there, and the making of the rest."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        split: Split,
+        predictor: Predictor,
+        boxes: Boxes | None,
+        conditions: ConditionSettings,
+        means: Means,
+    ) -> None:
+        """Plan it; nothing is read or written yet.
+
+        A predictor whose poses depend on the other boxes of the image predicts anew for every
+        threshold of ``detector-confidence`` at which boxes fall away.
+        """
+        self._split, self._predictor, self._means = split, predictor, means
+        self._whole = Pass(folder.candidates, boxes)
+        self._sweep: dict[float, Pass] = {}
+        if boxes is not None and not predictor.card.boxes_independent and split.truth is not None:
+            for t in sweep_thresholds(conditions):
+                kept = boxes.scores >= t
+                self._sweep[t] = (
+                    self._whole if kept.all() else Pass(folder.candidates_from(t), boxes.take(kept))
+                )
+        self.tally = Tally()
+
+    def missing_shards(self) -> int:
+        """Return how many shards have to be made."""
+        return sum(len(self._missing(one)) for one in self._passes())
+
+    def check_images(self, anew: bool) -> None:
+        """Refuse to begin when image files are missing, unless they are to be skipped.
+
+        Args:
+            anew: whether shards that are there now will be made again.
+
+        Raises:
+            MissingError: with their number and the first names.
+        """
+        if not self._predictor.card.needs_images or self._means.skip_bad_images:
+            return
+        images = self._split.images
+        numbers = range(self._n_shards) if anew else self._missing(self._whole)
+        parts = itertools.chain.from_iterable(self._parts(self._whole, numbers, None).values())
+        rows = [row for part in parts for row in part.images.tolist()]
+        missing = missing_images(images, rows)
+        if missing:
+            raise MissingError(
+                f"{len(missing):,} of {len(rows):,} images are missing in {images.folder}: "
+                f"{_some([images.file_names[row] for row in missing])}\n"
+                "get them, give another folder with --images, or leave them out with "
+                "--skip-bad-images"
+            )
+
+    def make(self) -> Candidates:
+        """Return the candidates of the whole split, and leave them in the folder's shards.
+
+        Shards that are already there are not made again: an interrupted run goes on where it
+        stopped.
+
+        Raises:
+            InputError: at the end, if images could not be read and are not to be skipped; all
+                shards without such images are there by then.
+        """
+        started = time.perf_counter()
+        title, n_images = self._predictor.card.name, len(self._split.images)
+        done = n_images * len(self._passes()) - sum(
+            min((i + 1) * self._step, n_images) - i * self._step
+            for one in self._passes()
+            for i in self._missing(one)
+        )
+        with self._means.progress as progress:
+            progress.start(title, n_images * len(self._passes()), done)
+            made = {one.place: self._make_pass(one) for one in self._passes()}
+        self.tally.seconds += time.perf_counter() - started
+        bad = {image.image_id: image for shard in made.values() for image in shard.skipped}
+        if bad and not self._means.skip_bad_images:
+            raise InputError(
+                f"{len(bad):,} of {n_images:,} images in {self._split.images.folder} can't be "
+                f"read: {_some([image.reason for image in bad.values()])}\n"
+                "all others are predicted: put these right and give the same command again, or "
+                "leave them out with --skip-bad-images"
+            )
+        whole = made[self._whole.place]
+        sweep = {t: made[one.place].poses for t, one in self._sweep.items()}
+        return Candidates(whole.poses, sweep, whole.skipped)
+
+    @property
+    def _step(self) -> int:
+        return self._predictor.card.images_per_shard
+
+    @property
+    def _n_shards(self) -> int:
+        return -(-len(self._split.images) // self._step)
+
+    def _passes(self) -> list[Pass]:
+        """Return all different passes, the one from all boxes first."""
+        return list({one.place: one for one in (self._whole, *self._sweep.values())}.values())
+
+    def _missing(self, one: Pass) -> list[int]:
+        """Return the numbers of the shards that have to be made."""
+        paths = shard_paths(one.place, len(self._split.images), self._step)
+        return [i for i, path in enumerate(paths) if self._found(path) is None]
+
+    def _found(self, path: Path) -> Shard | None:
+        """Return the shard if it is there; one that lacks images only if that is wanted."""
+        shard = read_shard(path) if path.is_file() else None
+        return None if shard and shard.skipped and not self._means.skip_bad_images else shard
+
+    def _parts(
+        self, one: Pass, numbers: Iterable[int], batch_size: int | None
+    ) -> dict[int, list[Part]]:
+        """Return the batches of the shards with these numbers, by number."""
+        n_images, whole_images = len(self._split.images), not self._predictor.card.boxes_independent
+        return {
+            i: parts_of(
+                i * self._step,
+                min((i + 1) * self._step, n_images),
+                one.boxes,
+                batch_size,
+                whole_images,
+            )
+            for i in numbers
+        }
+
+    def _make_pass(self, one: Pass) -> Shard:
+        parts = self._parts(one, self._missing(one), self._means.batch_size)
+        flat = list(itertools.chain.from_iterable(parts.values()))
+        shards = []
+        with feeding(self._predictor, self._split, one.boxes, flat, self._means.workers) as fed:
+            paths = shard_paths(one.place, len(self._split.images), self._step)
+            for i, path in enumerate(paths):
+                if i in parts:
+                    shard = self._make_shard(i, itertools.islice(fed, len(parts[i])))
+                    if not shard.skipped or self._means.skip_bad_images:
+                        write_shard(path, shard)
+                else:
+                    found = self._found(path)
+                    assert found is not None
+                    shard = found
+                shards.append(shard)
+        return join_shards(shards)
+
+    def _make_shard(self, number: int, batches: Iterator[Fed]) -> Shard:
+        start = number * self._step
+        stop = min(start + self._step, len(self._split.images))
+        found = [no_poses(len(self._split.skeleton))]
+        skipped: dict[int, SkippedImage] = {}
+        at = start
+        for fed in batches:
+            skipped |= {image.image_id: image for image in fed.skipped}
+            if len(fed.batch.images):
+                found.append(self._predict(fed))
+            here = int(fed.part.images[-1]) + 1
+            self._means.progress.advance(here - at)
+            at = here
+        self._means.progress.advance(stop - at)
+        self.tally.images += stop - start
+        poses = join_poses(found)
+        # The same order whatever the batches were.
+        order = np.lexsort((poses.box_index, -poses.instance, poses.image_index))
+        return Shard(poses.take(order), tuple(skipped[key] for key in sorted(skipped)))
+
+    def _predict(self, fed: Fed) -> Poses:
+        clock = time.perf_counter()
+        try:
+            poses = self._predictor.predict(fed.batch)
+        except RuntimeError as error:
+            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+                raise
+            raise MissingError(
+                f"not enough memory for batches of {self._means.batch_size}: the same command with "
+                "a smaller --batch-size goes on"
+            ) from None
+        self.tally.network_seconds += time.perf_counter() - clock
+        check_poses(poses, fed, self._predictor, self._split)
+        self.tally.persons += len(poses) if fed.batch.boxes is None else len(fed.batch.boxes.scores)
+        if fed.box_rows is None:
+            return poses
+        return replace(poses, box_index=fed.box_rows[poses.box_index])
 
 
 def sweep_thresholds(conditions: ConditionSettings) -> tuple[float, ...]:
@@ -105,29 +271,55 @@ def sweep_thresholds(conditions: ConditionSettings) -> tuple[float, ...]:
     return tuple(t for t in conditions.values.get("detector-confidence", ()) if t is not None)
 
 
-def _predict_shards(folder: Path, split: Split, predictor: Predictor, boxes: Boxes | None) -> Poses:
-    parts = []
-    n_images, step = len(split.images), predictor.card.images_per_shard
-    for i, path in enumerate(shard_paths(folder, n_images, step)):
-        if path.is_file():
-            parts.append(read_shard(path))
-            continue
-        start, stop = i * step, min((i + 1) * step, n_images)
-        here = None if boxes is None else boxes.of_images(start, stop)
-        poses = predictor.predict(Batch(split, start, stop, here))
-        write_shard(path, poses)
-        parts.append(poses)
-    return join_poses(parts)
-
-
-def check_skeleton(card: Card, split: Split) -> None:
-    """Refuse a predictor whose keypoints are not the split's.
+def check_poses(poses: Poses, fed: Fed, predictor: Predictor, split: Split) -> None:
+    """Refuse what a predictor returned if it is no such poses as `Predictor.predict` promises.
 
     Raises:
-        UsageError: naming both.
+        UsageError: naming the predictor, what was found and what was expected.
     """
-    if card.skeletons and split.skeleton.name not in card.skeletons:
-        raise UsageError(
-            f"{card.name} gives {' or '.join(card.skeletons)}, {split.name} has "
-            f"{split.skeleton.name}: choose another predictor or split"
-        )
+
+    def refuse(found: str, expected: str) -> UsageError:
+        name = predictor.card.name
+        return UsageError(f"predictor {name}: predict returned {found}, expected {expected}")
+
+    if not isinstance(poses, Poses):
+        raise refuse(f"{type(poses).__name__}", "crowdbench.structures.Poses")
+    n, k = len(poses.scores), len(split.skeleton)
+    shapes = {
+        "keypoints": (n, k, 2),
+        "keypoint_scores": (n, k),
+        "image_index": (n,),
+        "box_index": (n,),
+        "instance": (n,),
+        "boxes": (n, 4),
+        "box_scores": (n,),
+        "areas": (n,),
+    }
+    for name, shape in shapes.items():
+        value = getattr(poses, name)
+        if value is not None and value.shape != shape:
+            raise refuse(f"{name} of shape {value.shape}", f"{shape}")
+        if value is not None and not np.isfinite(value).all():
+            raise refuse(f"{name} that are not finite", "finite numbers")
+    if not np.isfinite(poses.scores).all():
+        raise refuse("scores that are not finite", "finite numbers")
+    if not np.isin(poses.image_index, fed.batch.images).all():
+        raise refuse("poses of images that were not asked for", "image_index among batch.images")
+    boxes = fed.batch.boxes
+    if boxes is None:
+        return
+    inside = (poses.box_index >= 0) & (poses.box_index < len(boxes.scores))
+    if not inside.all():
+        raise refuse("box_index without a box", f"rows of the {len(boxes.scores)} boxes")
+    if (boxes.image_index[poses.box_index] != poses.image_index).any():
+        raise refuse("poses of another image than their box", "image_index of the box")
+
+
+def _some(names: list[str]) -> str:
+    """Return the first of many names.
+
+    >>> _some(["a", "b"]), _some(list("abcde"))
+    ('a, b', 'a, b, c and 2 more')
+    """
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 
-from crowdbench.candidates import Candidates, join_poses, read_shard, shard_paths
+from crowdbench.candidates import Candidates, read_shards
 from crowdbench.conditions.choice import cut_split, describe, rule_words
 from crowdbench.conditions.condition import Condition, Cut, Row, Subject, Values
 from crowdbench.conditions.robustness import robustness
@@ -28,6 +28,7 @@ from crowdbench.results import (
     Metrics,
     OksHistogram,
     PrecisionCurve,
+    SkippedImage,
     WorstImages,
 )
 from crowdbench.results_format import write_results
@@ -44,19 +45,18 @@ Cuts = Sequence[tuple[Condition, Values, Cut | str]]
 
 def read_candidates(folder: RunFolder, run: Run) -> Candidates:
     """Return the candidates of a finished prediction."""
-
-    def read(place: Path) -> Poses:
-        paths = shard_paths(place, run.split.images, run.predictor.images_per_shard)
-        return join_poses([read_shard(path) for path in paths])
-
-    poses = read(folder.candidates)
+    n_images, card = run.split.images, run.predictor.card
+    whole = read_shards(folder.candidates, n_images, card.images_per_shard)
     sweep = {}
-    if not run.predictor.boxes_independent:
+    if not card.boxes_independent:
         for t in sweep_thresholds(run.conditions):
             place = folder.candidates_from(t)
             # Where no box falls away, nothing was predicted anew.
-            sweep[t] = read(place) if place.is_dir() else poses
-    return Candidates(poses, sweep)
+            there = place.is_dir()
+            sweep[t] = (
+                read_shards(place, n_images, card.images_per_shard).poses if there else whole.poses
+            )
+    return Candidates(whole.poses, sweep, whole.skipped)
 
 
 def check_same_data(run: Run, split: Split) -> None:
@@ -93,10 +93,13 @@ def score_candidates(
         settings: the conditions to evaluate, resolved.
     """
     poses = candidates.poses
-    run = _with_conditions(run, settings)
+    run = _as_scored(run, settings, candidates.skipped)
+    if run.protocol.pose_area == "joints":
+        # Neither here nor in the results file may an evaluator see boxes that it would measure.
+        poses = replace(poses, boxes=None)
     cuts: Cuts = []
     if split.truth is not None:
-        sweep = None if run.predictor.boxes_independent else candidates.sweep
+        sweep = None if run.predictor.card.boxes_independent else candidates.sweep
         subject = Subject(split.truth, split.skeleton, poses, sweep, settings.iou_among)
         cuts = list(cut_split(settings, subject))
     rows = [row for _, _, cut in cuts if isinstance(cut, Cut) for row in cut.rows]
@@ -104,7 +107,8 @@ def score_candidates(
     left = poses if final is None else poses.take(final)
     write_results(folder.predictions, left, split.images.ids, split.category_id)
     if split.truth is None:
-        return _without_truth(run, split, len(left)), WorstImages(SCHEMA_VERSION, ())
+        metrics = _without_truth(run, split, len(left))
+        return _with_skipped(metrics, candidates.skipped), WorstImages(SCHEMA_VERSION, ())
     sigmas, limits = split.skeleton.sigma_array, LEVEL_LIMITS if split.has_levels else None
     result = evaluate(split.truth, poses, sigmas, limits, final=final, slices=slices)
     parts = iter(result.slices)
@@ -116,14 +120,28 @@ def score_candidates(
         final, _ = _merged(row.candidates, (), run)
         own = evaluate(split.truth, row.candidates, sigmas, limits, final=final, slices=[Slice()])
         found += own.slices
-    return _metrics(run, result, cuts, found), worst_images(split, poses, result)
+    metrics = _with_skipped(_metrics(run, result, cuts, found), candidates.skipped)
+    return metrics, worst_images(split, poses, result)
 
 
-def _with_conditions(run: Run, settings: ConditionSettings) -> Run:
-    """Return what was asked, with the conditions of this scoring."""
-    protocol = msgspec.structs.replace(run.protocol, conditions=describe(settings))
+def _with_skipped(metrics: Metrics, skipped: tuple[SkippedImage, ...]) -> Metrics:
+    return msgspec.structs.replace(metrics, skipped_images=skipped)
+
+
+def _as_scored(run: Run, settings: ConditionSettings, skipped: Sequence[SkippedImage]) -> Run:
+    """Return what was asked, with the conditions of this scoring and the images left out."""
+    protocol = msgspec.structs.replace(
+        run.protocol, conditions=describe(settings), skipped=len(skipped)
+    )
+    notes = run.notes
+    if skipped:
+        note = (
+            f"{len(skipped):,} of {run.split.images:,} images could not be read and have no poses; "
+            f"their persons count as missed (the first: {skipped[0].reason})"
+        )
+        notes = (*notes, note)
     return msgspec.structs.replace(
-        run, protocol=protocol, signature=protocol.signature, conditions=settings
+        run, protocol=protocol, signature=protocol.signature, conditions=settings, notes=notes
     )
 
 
@@ -160,7 +178,7 @@ def _record(run: Run, values: dict[str, Value], counts: dict[str, int]) -> Metri
     return Metrics(
         schema_version=SCHEMA_VERSION,
         split=run.split.name,
-        predictor=run.predictor.name,
+        predictor=run.predictor.card.name,
         signature=run.signature,
         protocol=run.protocol,
         metrics=_numbers(values),
@@ -171,6 +189,7 @@ def _record(run: Run, values: dict[str, Value], counts: dict[str, int]) -> Metri
         oks_histogram=None,
         keypoints=(),
         counts=counts,
+        skipped_images=(),
         notes=run.notes,
     )
 

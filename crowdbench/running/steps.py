@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from crowdbench.candidates import Candidates
+from crowdbench.card import Card
 from crowdbench.conditions.choice import resolve
 from crowdbench.conditions.settings import ConditionSettings
-from crowdbench.datasets import load_boxes, load_own, load_split
+from crowdbench.datasets import load_own, load_split
 from crowdbench.datasets.manifest import data_root
 from crowdbench.datasets.split import Split
 from crowdbench.environment import describe_environment, now
 from crowdbench.errors import MissingError, UsageError
 from crowdbench.metrics.official import CheckResult, check_official
-from crowdbench.predictor import Request, load_predictor
+from crowdbench.predictor import PRECISIONS, Request
 from crowdbench.record import Environment, Run, RunFolder
+from crowdbench.registry import load_predictor
 from crowdbench.results import Metrics
-from crowdbench.running.predict import check_skeleton, describe_run, predict_split
+from crowdbench.running.check import Verdict, check_predictor
+from crowdbench.running.describe import describe_run
+from crowdbench.running.machine import choose_machine
+from crowdbench.running.needs import Asked, gather
+from crowdbench.running.predict import Means, Prediction
+from crowdbench.running.progress import Progress
 from crowdbench.running.score import check_same_data, read_candidates, score_candidates
-from crowdbench.skeletons import load_skeleton
+from crowdbench.running.speed import describe_speed, measure_latency
+from crowdbench.weights import find_weights
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -36,11 +44,19 @@ class Job(msgspec.Struct, frozen=True):
     skeleton: str | None = None
     images: Path | None = None
     boxes: str | None = None
+    weights: str | None = None
     data_root: Path | None = None
     limit: int | None = None
     output: Path | None = None
     unknown_images: str = "error"
+    skip_bad_images: bool = False
+    device: str = "auto"
+    batch_size: str = "auto"
+    workers: str = "auto"
+    precision: str = "fp32"
+    resume: bool = True
     overwrite: bool = False
+    quiet: bool = True
     conditions: ConditionSettings = ConditionSettings()
 
 
@@ -64,59 +80,76 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
     Everything that can be wrong with the input is found before the folder is touched.
     """
     started, clock = now(), time.perf_counter()
-    if job.unknown_images not in ("error", "ignore"):
-        raise UsageError(f"--unknown-images is {job.unknown_images!r}, expected error or ignore")
     predictor_class = load_predictor(job.predictor)
     card = predictor_class.card
+    _check_options(job, card)
     root = data_root(job.data_root)
-    split = _with_images(_load_job_split(job, root), job.images)
-    check_skeleton(card, split)
+    machine = choose_machine(card, job.device, job.batch_size, job.workers)
+    split, boxes, weights = gather(
+        card,
+        Asked(
+            job.predictor, job.split, job.annotations, job.skeleton, job.images, job.boxes,
+            job.weights, job.limit, root,
+        ),
+    )  # fmt: skip
     conditions = resolve(job.conditions, split.skeleton)
-    if job.boxes is not None and not card.needs_boxes:
-        raise UsageError(f"{card.name} takes no boxes: leave --boxes out")
-    if job.predictions is not None and card.name != "replay":
-        raise UsageError("--predictions goes with --predictor replay")
-    boxes = load_boxes(job.boxes or "gt", split, root) if card.needs_boxes else None
     predictor = predictor_class(
-        Request(split, boxes, job.predictions, job.unknown_images == "ignore")
+        Request(split, boxes, job.predictions, job.unknown_images == "ignore", job.precision)
     )
+    if job.precision != "fp32" and predictor.settings.precision != job.precision:
+        raise UsageError(f"{card.name} computes in one precision only: leave --precision out")
     run = describe_run(
         split,
         predictor,
+        weights,
         job.annotations is not None,
         {"unknown_images": job.unknown_images},
         conditions,
     )
-    folder = RunFolder(job.output or Path("runs") / f"{card.name}@{split.name}")
-    if not folder.open_for(run, job.overwrite):
+    folder = RunFolder(job.output or Path("runs") / f"{_short_name(job, card)}@{split.name}")
+    goes_on = folder.check_for(run, job.overwrite, job.resume)
+    means = Means(machine.batch_size, machine.workers, job.skip_bad_images, Progress(job.quiet))
+    prediction = Prediction(folder, split, predictor, boxes, conditions, means)
+    latency: list[float] = []
+    prediction.check_images(anew=not goes_on)
+    if not goes_on or prediction.missing_shards():
+        predictor.load(machine.device, None if weights is None else weights.path)
+    if not folder.open_for(run, job.overwrite, job.resume):
         folder.write(run)
-    candidates = predict_split(folder, split, predictor, boxes, conditions)
-    folder.write(
-        describe_environment(split, root, started, {"predict": time.perf_counter() - clock})
-    )
+    if weights is not None and prediction.missing_shards():
+        latency = measure_latency(predictor, split, boxes)
+    candidates = prediction.make()
+    speed = describe_speed(predictor, machine, prediction.tally, latency)
+    seconds = {"predict": time.perf_counter() - clock}
+    folder.write(describe_environment(split, root, started, seconds, speed))
     return Prepared(folder, run, split), candidates
 
 
-def _load_job_split(job: Job, root: Path) -> Split:
-    if (job.split is None) == (job.annotations is None):
-        raise UsageError("give either --split NAME or --annotations FILE with --skeleton NAME")
-    if job.annotations is not None:
-        if job.skeleton is None:
-            raise UsageError("--annotations needs --skeleton NAME, e.g. --skeleton coco-17")
-        return load_own(job.annotations, load_skeleton(job.skeleton), job.limit)
-    if job.skeleton is not None:
-        raise UsageError("--skeleton goes with --annotations; a split brings its own")
-    assert job.split is not None
-    return load_split(job.split, root, job.limit)
+def check_job(name: str, weights: str | None, device: str) -> Iterator[Verdict]:
+    """Yield what `crowdbench.running.check` finds about the predictor `name`."""
+    predictor_class = load_predictor(name)
+    card = predictor_class.card
+    machine = choose_machine(card, device, "auto", "auto")
+    skeleton = card.skeletons[0] if card.skeletons else "coco-17"
+    found = find_weights(card, skeleton, weights, name) if card.needs_weights else None
+    yield from check_predictor(predictor_class, found, machine.device)
 
 
-def _with_images(split: Split, folder: Path | None) -> Split:
-    """Return the split with another image folder than the usual one, if one is given."""
-    if folder is None:
-        return split
-    if not folder.is_dir():
-        raise MissingError(f"--images: {folder} is no folder: give the one that has the images")
-    return replace(split, images=replace(split.images, folder=folder))
+def _check_options(job: Job, card: Card) -> None:
+    """Refuse options that are none or don't go together."""
+    for option, value, known in (
+        ("--unknown-images", job.unknown_images, ("error", "ignore")),
+        ("--precision", job.precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise UsageError(f"{option} is {value!r}, expected {' or '.join(known)}")
+    if job.predictions is not None and card.name != "replay":
+        raise UsageError("--predictions goes with --predictor replay")
+
+
+def _short_name(job: Job, card: Card) -> str:
+    """Return what the run folder is called: the name that was typed, if it is one."""
+    return card.name if ":" in job.predictor else job.predictor
 
 
 def score_run(

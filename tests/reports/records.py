@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from crowdbench.card import Card
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.files import FileDigest
 from crowdbench.merging import Merging
@@ -62,10 +63,7 @@ def make_run(
             skeleton=load_skeleton("crowdpose-14"),
         ),
         predictor=PredictorFacts(
-            name="replay",
-            description="poses from a file",
-            images_per_shard=100_000,
-            boxes_independent=True,
+            card=Card("replay", "poses from a file", images_per_shard=100_000),
             merging=Merging(),
             inputs={"predictions": FileDigest("poses.json", "cd" * 32, 7654)},
             options={"unknown_images": "error"},
@@ -82,7 +80,7 @@ def make_metrics(run: Run) -> Metrics:
     return Metrics(
         schema_version=SCHEMA_VERSION,
         split=run.split.name,
-        predictor=run.predictor.name,
+        predictor=run.predictor.card.name,
         signature=run.signature,
         protocol=run.protocol,
         metrics={
@@ -116,6 +114,7 @@ def make_metrics(run: Run) -> Metrics:
             KeypointMetrics("left_shoulder", 6000, 5000, 0.8123456789012345, THIRD),
             KeypointMetrics("neck", 0, 0, None, None),
         ),
+        skipped_images=(),
         counts={
             "images": run.split.images,
             "images_without_poses": 34,

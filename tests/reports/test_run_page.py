@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from crowdbench.record import SCHEMA_VERSION, Environment, RunFolder
+from crowdbench.record import SCHEMA_VERSION, Environment, RunFolder, Speed
 from crowdbench.results import KeypointMetrics, Metric, WorstImages
 from reports.content import read_content
 from reports.markdown import markdown_page
@@ -53,6 +53,7 @@ def write_environment(folder: RunFolder, images: Path | None) -> None:
             images=None if images is None else str(images),
             started="time-of-here",
             seconds={"predict": 123.25},
+            speed=Speed("device-of-here", 8, 0, 2, 10, 20, 1.0, 0.5, 10.0, 20.0),
         )
     )
 

@@ -28,7 +28,10 @@ from tests.command import contents
 from tests.reports.records import make_metrics, make_run, write_run
 
 NEVER = ("split", "annotations", "skeleton", "sigmas", "area", "oks", "max_poses", "version")
-IF_ASKED = ("boxes", "scores", "merging", "images", "pose_area", "levels")
+IF_ASKED = (
+    "boxes", "scores", "merging", "flip_test", "decoding", "precision", "skipped", "images",
+    "pose_area", "levels",
+)  # fmt: skip
 
 
 def write(path: Path, *, shift: float = 0.0, protocol: Any = None, **changes: Any) -> Path:

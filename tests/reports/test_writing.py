@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt  # rich depends on it
 
+from crowdbench.card import Card
 from crowdbench.errors import InputError, MissingError, WriteError
 from crowdbench.files import FileDigest
 from crowdbench.record import SCHEMA_VERSION, RunFolder
@@ -320,7 +321,10 @@ def test_hostile_names_change_neither_the_page_nor_its_tables(tmp_path: Path) ->
         run,
         split=msgspec.structs.replace(run.split, annotations=digest),
         predictor=msgspec.structs.replace(
-            run.predictor, name=evil, inputs={evil: digest}, options={evil: evil}
+            run.predictor,
+            card=Card(evil, evil, method=evil, paper=evil, backbone=evil, input_size=evil),
+            inputs={evil: digest},
+            options={evil: evil},
         ),
     )
     folder = write_run(

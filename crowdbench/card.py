@@ -1,0 +1,67 @@
+"""A predictor's card: the facts that lists, records and reports show."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class WeightFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An official file of weights.
+
+    Attributes:
+        skeleton: the keypoint layout it gives.
+        file: its official name, or null where none was published.
+        get: where to get it, as addresses and words.
+        trained_on: the data set it was trained on, in the words of the published tables.
+        note: what else to know.
+    """
+
+    skeleton: str
+    file: str | None
+    get: str
+    trained_on: str | None = None
+    note: str = ""
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A predictor's facts.
+
+    Attributes:
+        name: what users type.
+        description: what it does, in one line.
+        skeletons: names of the keypoint layouts it gives; empty for any.
+        needs_images: whether it looks at image files.
+        needs_boxes: whether it starts from person boxes.
+        boxes_independent: whether a pose depends on its own box alone. Where it does not, all boxes
+            of an image come in one batch, and a sweep over detector confidence predicts anew for
+            every threshold.
+        images_per_shard: how many images are predicted before their candidates are written: what
+            is lost at most when a run is interrupted.
+        method: the method's name in running text, or empty.
+        paper: what to cite, or empty.
+        year: of the paper, or null.
+        licence: of the method's code or weights, or empty.
+        backbone: in the words of the published tables, e.g. ``HRNet-W48``, or empty.
+        input_size: height x width of the network's input, e.g. ``384x288``, or empty.
+        published: ids of the method in the published tables (``data_manifests/published``).
+        needs_weights: whether it loads a file of weights, given by ``--weights`` or found in
+            ``$CROWDBENCH_WEIGHTS``.
+        weights: the official ones.
+    """
+
+    name: str
+    description: str
+    skeletons: tuple[str, ...] = ()
+    needs_images: bool = True
+    needs_boxes: bool = True
+    boxes_independent: bool = True
+    images_per_shard: int = 200
+    method: str = ""
+    paper: str = ""
+    year: int | None = None
+    licence: str = ""
+    backbone: str = ""
+    input_size: str = ""
+    published: tuple[str, ...] = ()
+    needs_weights: bool = False
+    weights: tuple[WeightFile, ...] = ()

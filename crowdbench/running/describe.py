@@ -1,0 +1,72 @@
+"""What a run is asked for, as the record keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from crowdbench.conditions.choice import describe
+from crowdbench.conditions.settings import ConditionSettings
+from crowdbench.datasets.split import LEVEL_LIMITS, Split
+from crowdbench.predictor import Predictor
+from crowdbench.protocol import Protocol
+from crowdbench.record import SCHEMA_VERSION, PredictorFacts, Run, SplitFacts
+from crowdbench.weights import Weights
+
+
+def describe_run(
+    split: Split,
+    predictor: Predictor,
+    weights: Weights | None,
+    own_annotations: bool,
+    options: dict[str, str],
+    conditions: ConditionSettings,
+) -> Run:
+    """Return the content of ``run.json``: what is asked, every default resolved.
+
+    Args:
+        split: what is predicted.
+        predictor: what predicts.
+        weights: what it loads, or None.
+        own_annotations: whether the split is the user's own annotation file.
+        options: what else was asked for.
+        conditions: the conditions to evaluate, resolved.
+    """
+    settings = predictor.settings
+    protocol = Protocol(
+        split="own" if own_annotations else split.name,
+        annotations=split.annotations.sha256[:12],
+        images=len(split.images),
+        skeleton=split.skeleton.name,
+        sigmas=hashlib.sha256(split.skeleton.sigma_array.tobytes()).hexdigest()[:8],
+        area=split.area,
+        pose_area=settings.pose_area,
+        boxes=settings.boxes,
+        scores=settings.scores,
+        merging=str(settings.merging),
+        flip_test=settings.flip_test,
+        decoding=settings.decoding,
+        precision=settings.precision,
+        levels=",".join(map(str, LEVEL_LIMITS)) if split.has_levels else "none",
+        conditions=describe(conditions),
+    )
+    inputs, notes = dict(settings.inputs), [*split.notes, *settings.notes]
+    if weights is not None and weights.digest is not None:
+        inputs["weights"] = weights.digest
+    elif weights is not None:
+        notes.append("the network's weights are random: its poses mean nothing, its speed does")
+    return Run(
+        schema_version=SCHEMA_VERSION,
+        split=SplitFacts(
+            name=split.name,
+            own=own_annotations,
+            annotations=split.annotations,
+            images=len(split.images),
+            limit=split.limit,
+            skeleton=split.skeleton,
+        ),
+        predictor=PredictorFacts(predictor.card, settings.merging, inputs, options),
+        protocol=protocol,
+        signature=protocol.signature,
+        conditions=conditions,
+        notes=tuple(notes),
+    )

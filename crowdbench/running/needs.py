@@ -1,0 +1,167 @@
+"""What a prediction needs: data, boxes, images, weights; what is missing is said all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from crowdbench.card import Card
+from crowdbench.datasets import find_split, load_boxes, load_own, load_split
+from crowdbench.datasets.boxes import box_file
+from crowdbench.datasets.places import find_images, missing_images_folder
+from crowdbench.datasets.split import Split
+from crowdbench.errors import MissingError, UsageError
+from crowdbench.skeletons import load_skeleton
+from crowdbench.structures import Boxes
+from crowdbench.weights import Weights, find_weights
+
+T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """What a user names of what a prediction needs.
+
+    Attributes:
+        predictor: as typed.
+        split: name of a split, or None for annotations of one's own.
+        annotations: those, or None.
+        skeleton: their keypoint layout.
+        images: folder of the image files, or None for the usual places.
+        boxes: person boxes, or None for ``gt``.
+        weights: a file, ``random``, or None for the usual place.
+        limit: only the first images by id.
+        root: folder of the data sets.
+    """
+
+    predictor: str
+    split: str | None
+    annotations: Path | None
+    skeleton: str | None
+    images: Path | None
+    boxes: str | None
+    weights: str | None
+    limit: int | None
+    root: Path
+
+
+class Needs(NamedTuple):
+    """What a prediction starts from.
+
+    Attributes:
+        split: the images and persons.
+        boxes: where the predictor needs boxes, else None.
+        weights: where it needs weights, else None.
+    """
+
+    split: Split
+    boxes: Boxes | None
+    weights: Weights | None
+
+
+def gather(card: Card, asked: Asked) -> Needs:
+    """Return everything a predictor needs.
+
+    Raises:
+        UsageError: if what is asked does not make sense, or the keypoints are not the predictor's.
+        MissingError: naming everything that is missing, and where to get it.
+        InputError: if a file is wrong.
+    """
+    _check_use(card, asked)
+    missing: list[str] = []
+
+    def found(get: Callable[[], T]) -> T | None:
+        try:
+            return get()
+        except MissingError as error:
+            missing.append(str(error))
+            return None
+
+    split = found(lambda: _load(asked))
+    skeleton = _skeleton_name(asked) if split is None else split.skeleton.name
+    if card.skeletons and skeleton not in card.skeletons:
+        name = asked.split or Path(asked.annotations or "").stem
+        raise UsageError(
+            f"{card.name} gives {' or '.join(card.skeletons)}, {name} has {skeleton}: choose "
+            "another predictor or split"
+        )
+    if card.needs_images or asked.images is not None:
+        found(lambda: _check_images(asked, split))
+    boxes = weights = None
+    if card.needs_boxes:
+        source = asked.boxes or "gt"
+        if split is not None:
+            boxes = found(lambda: load_boxes(source, split, asked.root))
+        elif source != "gt":
+            found(lambda: _check_boxes(source, asked))
+    if card.needs_weights:
+        weights = found(lambda: find_weights(card, skeleton, asked.weights, asked.predictor))
+    if missing:
+        raise MissingError(_listed(missing))
+    assert split is not None
+    return Needs(split, boxes, weights)
+
+
+def _check_use(card: Card, asked: Asked) -> None:
+    if (asked.split is None) == (asked.annotations is None):
+        raise UsageError("give either --split NAME or --annotations FILE with --skeleton NAME")
+    if asked.annotations is not None and asked.skeleton is None:
+        raise UsageError("--annotations needs --skeleton NAME, e.g. --skeleton coco-17")
+    if asked.annotations is None and asked.skeleton is not None:
+        raise UsageError("--skeleton goes with --annotations; a split brings its own")
+    if asked.boxes is not None and not card.needs_boxes:
+        raise UsageError(f"{card.name} takes no boxes: leave --boxes out")
+    if asked.weights is not None and not card.needs_weights:
+        raise UsageError(f"{card.name} takes no weights: leave --weights out")
+
+
+def _load(asked: Asked) -> Split:
+    if asked.annotations is not None:
+        split = load_own(asked.annotations, load_skeleton(asked.skeleton or ""), asked.limit)
+    else:
+        assert asked.split is not None
+        split = load_split(asked.split, asked.root, asked.limit)
+    if asked.images is None:
+        return split
+    # A folder that is not there is told together with all else that is missing.
+    return replace(split, images=replace(split.images, folder=asked.images))
+
+
+def _skeleton_name(asked: Asked) -> str:
+    if asked.split is not None:
+        return find_split(asked.split)[0].skeleton
+    assert asked.skeleton is not None
+    return load_skeleton(asked.skeleton).name
+
+
+def _check_images(asked: Asked, split: Split | None) -> None:
+    if asked.images is not None:
+        if not asked.images.is_dir():
+            raise MissingError(
+                f"--images: {asked.images} is no folder: give the one that has the images"
+            )
+    elif asked.split is None:
+        raise MissingError(
+            f"images of {asked.annotations}: give the folder that has them with --images DIR"
+        )
+    elif split is None or split.images.folder is None:
+        manifest, facts = find_split(asked.split)
+        if find_images(asked.root, manifest, facts) is None:
+            raise missing_images_folder(asked.root, manifest, facts)
+
+
+def _check_boxes(source: str, asked: Asked) -> None:
+    path = box_file(source, asked.split, asked.root)
+    if not path.is_file():
+        raise MissingError(f"boxes not found at {path}: check the path")
+
+
+def _listed(missing: list[str]) -> str:
+    if len(missing) == 1:
+        return missing[0]
+    lines = [f"{len(missing)} things are missing:"]
+    for text in missing:
+        first, *more = text.split("\n")
+        lines += [f"- {first}", *(f"  {line}" for line in more)]
+    return "\n".join(lines)

@@ -1,0 +1,237 @@
+"""What top-down heatmap predictors share: boxes in, crops, network, heatmaps, poses out.
+
+The family modules (`predictors.hrnet` ...) bring a `Method` for each variant and a merging rule.
+torch is imported when the network is loaded, not before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from crowdbench.candidates import join_poses, no_poses
+from crowdbench.datasets.split import Split
+from crowdbench.merging import AS_THEY_ARE, Merging
+from crowdbench.predictor import Batch, Cost, Predictor, Request, Settings, poses_of
+from crowdbench.structures import Array, Boxes, Poses
+from predictors.topdown.crop import (
+    Convention,
+    Frames,
+    clip_annotated,
+    crop_persons,
+    frames_of,
+    has_map,
+    to_image_points,
+)
+from predictors.topdown.scores import pose_scores
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# Of the joint scores, what enters a pose's score (IN_VIS_THRE).
+_CONFIDENT = 0.2
+# Per channel, in the order in which the network takes them.
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a variant's poses come about.
+
+    Attributes:
+        network: name of the network's variant.
+        input_size: height and width of a crop.
+        channels: order in which the network takes them. The statistics of normalisation keep their
+            order: for ``BGR`` those of red go with blue.
+        convention: of crops.
+        shift: whether the flip test moves the mirrored heatmaps by one pixel.
+        decoding: how keypoints come out of heatmaps.
+        factors: of the box score, for each instance that the network finds in a box; the first is
+            the person that the box belongs to.
+    """
+
+    network: str
+    input_size: tuple[int, int]
+    channels: Literal["RGB", "BGR"] = "RGB"
+    convention: Convention = "classical"
+    shift: bool = True
+    decoding: Literal["quarter-offset", "dark"] = "quarter-offset"
+    factors: tuple[float, ...] = (1.0,)
+
+
+class TopDown(Predictor):
+    """A predictor that crops each box and finds one or more persons in the crop.
+
+    Subclasses bring `card` and `method`, and may have another rule of `merging` or another way to
+    run the network.
+
+    Source: the test programs of SimpleBaseline and HRNet, which MIPNet shares.
+    """
+
+    method: ClassVar[Method]
+
+    def __init__(self, request: Request) -> None:
+        """Resolve the settings; the network is made by `load`."""
+        assert request.boxes is not None
+        boxes, split = request.boxes, request.split
+        self._skeleton = split.skeleton
+        self._is_annotated = boxes.source == "gt"
+        self._precision = request.precision
+        self._network: nn.Module | None = None
+        secondary = "".join(f",instance{i}*{f:g}" for i, f in enumerate(self.method.factors) if i)
+        self.settings = Settings(
+            boxes=boxes.source,
+            scores=f"box*mean(keypoints>{_CONFIDENT}){secondary}",
+            merging=self.merging(split),
+            flip_test="shifted" if self.method.shift else "plain",
+            decoding=self.method.decoding,
+            precision=request.precision,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the network out: processes that only crop are not sent it."""
+        return self.__dict__ | {"_network": None}
+
+    @classmethod
+    def merging(cls, split: Split) -> Merging:
+        """Return the rule of the official programs: OKS-NMS at 0.9, and none on CrowdPose."""
+        return AS_THEY_ARE if split.skeleton.name == "crowdpose-14" else Merging("oks-nms", 0.9)
+
+    def load(self, device: str, weights: Path | None) -> None:
+        """Make the network, with the weights of the file or with seeded random ones.
+
+        Raises:
+            MissingError, InputError: if the file is not there or fits another network.
+        """
+        import torch
+
+        from predictors.networks import create
+        from predictors.networks.checkpoints import load_checkpoint
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            network = create(self.method.network, num_joints=len(self._skeleton))
+        if weights is not None:
+            load_checkpoint(network, weights, self.method.network)
+        self.use(network, device)
+
+    def use(self, network: nn.Module, device: str) -> None:
+        """Predict with this network, moved to `device` and to the precision asked for."""
+        import torch
+
+        from predictors.topdown.heatmaps import mirror_permutation
+
+        kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+        self._device, self._type = device, kind[self._precision]
+        self._network = network.eval().to(device, self._type)
+        self._mirror = torch.tensor(mirror_permutation(self._skeleton), device=device)
+        self._mean = torch.tensor(_MEAN, device=device)[:, None, None]
+        self._std = torch.tensor(_STD, device=device)[:, None, None]
+
+    def prepare(self, image: Array, boxes: Boxes | None) -> dict[str, Array]:
+        """Return the crops of an image's boxes, with their frames and rows.
+
+        Boxes that leave nothing to crop are left out.
+        """
+        assert boxes is not None
+        method = self.method
+        xywh, keeps = boxes.boxes, np.ones(len(boxes.scores), bool)
+        if self._is_annotated:
+            height, width = image.shape[:2]
+            xywh, keeps = clip_annotated(xywh, width, height, method.convention)
+        frames = frames_of(xywh, method.input_size, method.convention)
+        rows = np.flatnonzero(keeps & has_map(frames, method.convention))
+        frames = Frames(frames.centres[rows], frames.scales[rows])
+        crops = crop_persons(image, frames, method.input_size, method.convention)
+        return {"crops": crops, "centres": frames.centres, "scales": frames.scales, "rows": rows}
+
+    def predict(self, batch: Batch) -> Poses:
+        """Return the poses of the batch's boxes, all instances of each."""
+        assert batch.boxes is not None
+        first = np.searchsorted(batch.boxes.image_index, batch.images)
+        parts = list(zip(first, batch.inputs, strict=True))
+        rows = np.concatenate([start + part["rows"] for start, part in parts])
+        if not len(rows):
+            return no_poses(len(self._skeleton))
+        frames = Frames(
+            np.concatenate([part["centres"] for _, part in parts]),
+            np.concatenate([part["scales"] for _, part in parts]),
+        )
+        points, scores, size = self._find(np.concatenate([part["crops"] for _, part in parts]))
+        return join_poses(
+            [
+                poses_of(
+                    batch.boxes,
+                    to_image_points(points[i], frames, size, self.method.convention),
+                    scores[i],
+                    pose_scores(batch.boxes.scores[rows] * factor, scores[i], _CONFIDENT),
+                    rows=rows,
+                    instance=i,
+                    areas=frames.areas,
+                )
+                for i, factor in enumerate(self.method.factors)
+            ]
+        )
+
+    def cost(self) -> Cost:
+        """Return parameters and multiply-adds of the network, measured without running it."""
+        import torch
+
+        from predictors.networks import create
+        from predictors.networks.cost import multiply_adds, n_parameters, published_gflops
+
+        def build() -> nn.Module:
+            return create(self.method.network, num_joints=len(self._skeleton)).eval()
+
+        def run(network: nn.Module) -> Tensor:
+            return self.heatmaps(network, torch.empty(1, 3, *self.method.input_size))
+
+        with torch.device("meta"):
+            n = n_parameters(build())
+        return Cost(n, multiply_adds(build, run), published_gflops(build, run))
+
+    def heatmaps(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return (I, N, K, h, w): the heatmaps of all instances in N normalised images."""
+        found: Tensor = network(images)[None]
+        return found
+
+    def _find(self, crops: Array) -> tuple[Array, Array, tuple[int, int]]:
+        """Return keypoints in heatmap pixels, their scores, and the size of the heatmaps.
+
+        Args:
+            crops: (N, H, W, 3) uint8 RGB.
+
+        Returns:
+            (I, N, K, 2) and (I, N, K) float64; height and width.
+        """
+        import torch
+
+        from predictors.topdown.decoding import decode_dark, decode_quarter_offset
+        from predictors.topdown.heatmaps import flip_average
+
+        assert self._network is not None, "load comes first"
+        # fp32 means fp32, also where cuDNN would round to TF32.
+        with (
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False),
+        ):
+            images = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
+            if self.method.channels == "BGR":
+                images = images.flip(1)
+            images = images.float().div_(255).sub_(self._mean).div_(self._std).to(self._type)
+            # Crops and mirror images in one go. So no batch is ever of one image, for which CPU
+            # libraries choose other algorithms: the results do not depend on the batch size.
+            both = torch.cat([images, images.flip(-1)]).contiguous()
+            maps = self.heatmaps(self._network, both).float()
+            direct, mirrored = maps.chunk(2, dim=1)
+            maps = flip_average(direct, mirrored, self._mirror, shift=self.method.shift)
+            decode = decode_dark if self.method.decoding == "dark" else decode_quarter_offset
+            points, scores = decode(maps.flatten(0, 1))
+            found = torch.cat([points, scores[..., None]], dim=-1).reshape(*maps.shape[:3], 3)
+            array = found.cpu().numpy().astype(np.float64)
+        return array[..., :2], array[..., 2], (maps.shape[-2], maps.shape[-1])
