@@ -10,6 +10,13 @@ from crowdbench.errors import UnknownNameError
 from crowdbench.record import Run
 from crowdbench.results import Metrics
 from reports.published import Entry
+from reports.same_setting import (
+    has_random_weights,
+    is_same_setting,
+    likeness,
+    measured_boxes,
+    weights_of,
+)
 
 _NOT_RECORDED = (
     "Input size, backbone, training data and test scales of this run are not recorded, so whether "
@@ -17,22 +24,35 @@ _NOT_RECORDED = (
 )
 
 
-def measured_boxes(run: Run) -> str:
-    """Return the boxes of a run in the words of `Entry.boxes`, or the box file's name.
-
-    Poses from a file without boxes say nothing about the method's boxes: ``unknown``.
-    """
-    from_file = run.protocol.scores == "given"
-    return "unknown" if run.protocol.boxes == "none" and from_file else run.protocol.boxes
-
-
 def differences(run: Run, metrics: Metrics, entries: Sequence[Entry]) -> list[str]:
     """Return what to know before a measured row is compared with published ones, as sentences."""
+    found, card = obstacles(run, metrics), run.predictor.card
     boxes = (
         f"Boxes of this run: {_boxes_words(run)}. Boxes of the published rows: "
         f"{_boxes_counts(entries)}. Figures on different boxes are not comparable."
     )
-    return [*filter(None, (_data_difference(run, metrics),)), boxes, _NOT_RECORDED]
+    if not card.backbone and not card.input_size:
+        return [*found, boxes, _NOT_RECORDED]
+    network = _network_words(run, entries)
+    same = _same_words(run, entries, not found)
+    return [*found, boxes, network, *filter(None, (same, _weights_words(run)))]
+
+
+def obstacles(run: Run, metrics: Metrics) -> list[str]:
+    """Return what keeps every figure of a run from being compared with papers', as sentences."""
+    random = (
+        "The weights of this run are random: none of its figures is comparable."
+        if has_random_weights(run)
+        else None
+    )
+    n_skipped = len(metrics.skipped_images)
+    skipped = (
+        f"{n_skipped:,} of {run.split.images:,} images could not be read and have no poses, so the "
+        "figures are not comparable."
+        if n_skipped
+        else None
+    )
+    return list(filter(None, (random, _data_difference(run, metrics), skipped)))
 
 
 def _data_difference(run: Run, metrics: Metrics) -> str | None:
@@ -82,3 +102,62 @@ def _boxes_counts(entries: Sequence[Entry]) -> str:
     """Return e.g. ``gt (8), faster-rcnn (2), yolov3 (1)``."""
     counts = Counter(entry.boxes for entry in entries)
     return ", ".join(f"{boxes} ({n})" for boxes, n in counts.items())
+
+
+def _network_words(run: Run, entries: Sequence[Entry]) -> str:
+    """Say what the network is, and which rows are of the same, or may be."""
+    card = run.predictor.card
+    same, maybe = (
+        _row_words([entry for entry in entries if likeness(card, entry) == degree])
+        for degree in ("same", "maybe")
+    )
+    words = (
+        f"Backbone of this run: {card.backbone or 'not recorded'}; input size: "
+        f"{card.input_size or 'not recorded'}. "
+        f"Published rows of the same method, backbone and input size: {same or 'none'}."
+    )
+    return f"{words} Rows that may be, as not all of it is stated: {maybe}." if maybe else words
+
+
+def _row_words(entries: Sequence[Entry]) -> str:
+    """Return e.g. ``HRNet (mipnet, Table 4; boxes gt), SBL (pinet, Table 4; boxes gt; 3 rows)``."""
+    counts = Counter((entry.name, str(entry.source), entry.boxes) for entry in entries)
+    return ", ".join(
+        f"{name} ({source}; boxes {boxes}{f'; {n} rows' if n > 1 else ''})"
+        for (name, source, boxes), n in counts.items()
+    )
+
+
+def _same_words(run: Run, entries: Sequence[Entry], comparable: bool) -> str | None:
+    """Say what is marked in the table; None if nothing is."""
+    if not any(is_same_setting(run, entry) for entry in entries):
+        return None
+    return 'Rows marked "same setting" have the same boxes, too. ' + (
+        "AP difference, where both have an AP: this run's minus the row's, in percentage points."
+        if comparable
+        else "No difference is shown, as the figures are not comparable."
+    )
+
+
+def _weights_words(run: Run) -> str | None:
+    """Say what the weights are, as far as is known; None for random ones."""
+    if has_random_weights(run):
+        return None
+    file = weights_of(run)
+    if file is None:
+        return "What the network of this run was trained on is not recorded."
+    trained_on = next(
+        (
+            official.trained_on
+            for official in run.predictor.card.weights
+            if official.file == file.name and official.skeleton == run.split.skeleton.name
+        ),
+        None,
+    )
+    known = (
+        "what they were trained on is not recorded"
+        if trained_on is None
+        else f"the official file of that name is trained on {trained_on}; its content was not "
+        "checked"
+    )
+    return f"Weights of this run: {file.name}; {known}."

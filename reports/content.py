@@ -20,7 +20,8 @@ from reports.plots import (
     precision_recall_plot,
 )
 from reports.published import Entry, Published, load_published
-from reports.tables import Table, keypoints_table, metrics_table, published_table
+from reports.published_table import published_table
+from reports.tables import Table, keypoints_table, metrics_table, skipped_table
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,14 @@ class Content:
         """The measured row above the published ones."""
         return published_table(self.run, self.metrics, self.entries)
 
+    @cached_property
+    def skipped_table(self) -> Table:
+        """The first of the images that were left out; without rows if there are none."""
+        return skipped_table(self.metrics)
+
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All tables."""
+        """All tables that have files."""
         return (
             self.metrics_table,
             *self.condition_tables.values(),
@@ -113,8 +119,11 @@ def read_content(folder: RunFolder) -> Content:
         InputError: if a record is broken, or the records do not belong together.
     """
     run, metrics = folder.read(Run), folder.read(Metrics)
-    # Scores can be made again under other conditions; all else is the run's.
-    asked = msgspec.structs.replace(metrics.protocol, conditions=run.protocol.conditions)
+    # Scores can be made again under other conditions, and which images can't be read is found on
+    # the way; all else is the run's.
+    asked = msgspec.structs.replace(
+        metrics.protocol, conditions=run.protocol.conditions, skipped=run.protocol.skipped
+    )
     if asked != run.protocol:
         raise InputError(
             f"{folder.path}: metrics.json has another signature than run.json, so its numbers are "

@@ -16,8 +16,11 @@ from reports.wording import (
     ROBUSTNESS_LEGEND,
     condition_words,
     counts_words,
+    method_facts,
+    more_skipped_words,
     options_words,
     papers_words,
+    skipped_words,
     without_published,
 )
 
@@ -42,10 +45,21 @@ def _summary(content: Content) -> list[str]:
         METRICS_LEGEND,
         markdown_text(counts_words(metrics.counts)),
         "Plots are in `plots/`, all tables in `tables/`; `index.html` shows both.",
-        *(["## Noticed", markdown_list(metrics.notes)] if metrics.notes else []),
+        *_noticed(content),
         "## Protocol",
         markdown_fence(metrics.signature),
     ]
+
+
+def _noticed(content: Content) -> list[str]:
+    notes, table = content.metrics.notes, content.skipped_table
+    sections = ["## Noticed"] if notes or table.cells else []
+    if notes:
+        sections.append(markdown_list(notes))
+    if table.cells:
+        more = filter(None, (more_skipped_words(content),))
+        sections.append(table.folded(*more, summary=skipped_words(content)))
+    return sections
 
 
 def _conditions(content: Content) -> list[str]:
@@ -91,6 +105,7 @@ def _provenance(content: Content) -> list[str]:
     run = content.run
     files = {"annotations": run.split.annotations} | run.predictor.inputs
     lines = [f"- {markdown_text(role)}: {_digest(file)}" for role, file in files.items()]
+    lines += [f"- {name}: {markdown_text(words)}" for name, words in method_facts(run).items()]
     if options := options_words(content):
         lines.append(f"- options: {markdown_code(options)}")
     lines.append(f"- crowdbench record, schema version {run.schema_version}")

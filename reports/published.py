@@ -114,6 +114,11 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return str(self.settings.get("boxes", "unknown"))
 
     @property
+    def doubtful_settings(self) -> tuple[str, ...]:
+        """What is in doubt about the row itself rather than about a figure of it."""
+        return tuple(field for field in self.doubtful if field not in self.metrics)
+
+    @property
     def remarks(self) -> str:
         """Notes and conflicts in one line."""
         return " ".join((*self.notes, *map(str, self.conflicts)))

@@ -27,7 +27,7 @@ from reports.protocol_differences import (
     protocol_differences,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +37,8 @@ class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: what tables and plots call it: the end of its folder's path, as long as is needed to
             tell it from the others.
         predictor: its name.
+        backbone: of the predictor's network, or empty.
+        input_size: of the predictor's network, or empty.
         split: its name.
         signature: the protocol in a line.
         protocol: the same as a value.
@@ -51,6 +53,8 @@ class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     predictor: str
+    backbone: str
+    input_size: str
     split: str
     signature: str
     protocol: Protocol
@@ -201,7 +205,9 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 def _read(path: Path) -> tuple[Run, Metrics]:
     folder = RunFolder(path)
     run, metrics = folder.read(Run), folder.read(Metrics)
-    found = protocol_differences(metrics.protocol, run.protocol)
+    # Which images can't be read is found on the way, so run.json does not say it.
+    asked = msgspec.structs.replace(metrics.protocol, skipped=run.protocol.skipped)
+    found = protocol_differences(asked, run.protocol)
     if any(difference.comparable != "always" for difference in found):
         raise InputError(
             f"{path}: metrics.json has another protocol than run.json, so its numbers are of "
@@ -232,6 +238,8 @@ def _describe(
     return ComparedRun(
         name=name,
         predictor=metrics.predictor,
+        backbone=run.predictor.card.backbone,
+        input_size=run.predictor.card.input_size,
         split=metrics.split,
         signature=metrics.signature,
         protocol=metrics.protocol,

@@ -10,7 +10,8 @@ from reports import side_by_side_wording as wording
 from reports.page import render_page
 from reports.plot import Plot
 from reports.side_by_side import Comparison
-from reports.side_by_side_tables import ComparisonTables, points
+from reports.side_by_side_tables import ComparisonTables
+from reports.tables import points
 
 
 class Headline(NamedTuple):

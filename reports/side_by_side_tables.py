@@ -23,7 +23,7 @@ from reports.side_by_side import (
     Comparison,
 )
 from reports.side_by_side_wording import LEGEND, headings_of, left_out_lines
-from reports.tables import NONE, Table
+from reports.tables import NONE, Table, points
 
 _FIGURE_COLUMNS = ("value", "difference", "n", "higher_is_better", "reason")
 _PLACES = ("threshold", "low", "high")
@@ -289,13 +289,3 @@ def _cell(
     """Return e.g. ``50.83 (+1.25)``, with the mark of the reason."""
     brackets = "" if difference is None else f" ({points(difference)})"
     return percent(value) + brackets + footnotes.mark(reason)
-
-
-def points(difference: float) -> str:
-    """Return a difference of fractions as signed points.
-
-    >>> points(0.0125), points(-0.2), points(-1e-9)
-    ('+1.25', '-20.00', '0.00')
-    """
-    text = f"{100 * difference:+.2f}"
-    return text[1:] if float(text) == 0 else text

@@ -24,6 +24,14 @@ def title(comparison: Comparison) -> str:
     return f"{len(comparison.runs)} runs side by side on {one_line(comparison.runs[0].split)}"
 
 
+def network_words(run: ComparedRun, runs: Sequence[ComparedRun]) -> str:
+    """Return backbone and input size of one of the runs; nothing if no run has them."""
+    if not any(other.backbone or other.input_size for other in runs):
+        return ""
+    unknown = "not recorded"
+    return f"backbone {run.backbone or unknown}, input size {run.input_size or unknown}"
+
+
 def left_out_lines(comparison: Comparison) -> list[str]:
     """Return what of the conditions is not compared, a line for each reason."""
     n_runs = len(comparison.runs)

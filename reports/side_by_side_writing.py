@@ -17,6 +17,7 @@ from reports.side_by_side_wording import (
     LEGEND,
     ROBUSTNESS_LEGEND,
     left_out_lines,
+    network_words,
     noticed_lines,
     signature_lines,
     title,
@@ -78,7 +79,7 @@ def _paragraphs(comparison: Comparison, tables: ComparisonTables) -> list[str]:
     runs = comparison.runs
     return [
         f"# {markdown_text(title(comparison))}",
-        markdown_list(f"{run.name}: {run.predictor} on {run.split}" for run in runs),
+        markdown_list(_run_line(run, runs) for run in runs),
         *([markdown_list(comparison.notes)] if comparison.notes else []),
         tables.metrics.markdown(),
         LEGEND,
@@ -95,6 +96,11 @@ def _paragraphs(comparison: Comparison, tables: ComparisonTables) -> list[str]:
         "## Provenance",
         "\n".join(_provenance(run) for run in runs),
     ]
+
+
+def _run_line(run: ComparedRun, runs: Sequence[ComparedRun]) -> str:
+    facts = (f"{run.name}: {run.predictor} on {run.split}", network_words(run, runs))
+    return "; ".join(filter(None, facts))
 
 
 def _conditions(comparison: Comparison, tables: ComparisonTables) -> list[str]:

@@ -13,18 +13,15 @@ import pandas as pd
 from tabulate import tabulate
 
 from crowdbench.files import write_text
-from crowdbench.metrics.catalogue import METRICS
-from crowdbench.record import Run
 from crowdbench.results import Metrics
 from crowdbench.terminal import percent
-from reports.comparison import measured_boxes
 from reports.markup import latex_glyphs, latex_text, markdown_text, one_line, superscript
-from reports.published import Entry, Setting
 
 NONE = "-"
 # A longer table is folded in a pull request.
 _MOST_ROWS = 20
-_SETTINGS = ("boxes", "input_size", "backbone", "trained_on", "test", "refinement")
+# Of the images that were left out, as many are shown; metrics.json has all.
+MOST_SKIPPED = 20
 
 
 @dataclass(frozen=True)
@@ -65,10 +62,15 @@ class Table:
         notes = [f"- {mark} {markdown_text(note)}" for mark, note in self.marked_footnotes()]
         return "\n".join((table, "", *notes) if notes else (table,))
 
-    def folded(self) -> str:
-        """Return the table in Markdown, behind a line to click on."""
-        summary = f"<details><summary>{len(self.cells)} rows</summary>"
-        return f"{summary}\n\n{self.markdown()}\n\n</details>"
+    def folded(self, *remarks: str, summary: str | None = None) -> str:
+        """Return the table in Markdown, behind a line to click on.
+
+        Args:
+            remarks: paragraphs below the table.
+            summary: the line; by default how many rows there are.
+        """
+        line = f"<details><summary>{summary or f'{len(self.cells)} rows'}</summary>"
+        return "\n\n".join((line, self.markdown(), *remarks, "</details>"))
 
     def folded_if_long(self) -> str:
         """Return the table in Markdown, folded if it would fill a pull request."""
@@ -114,6 +116,16 @@ class Table:
         return tabulate(
             cells, headers=list(header), tablefmt=style, disable_numparse=True, colalign=align
         )
+
+
+def points(difference: float, digits: int = 2) -> str:
+    """Return a difference of fractions as signed points.
+
+    >>> points(0.0125), points(-0.2), points(-1e-9), points(0.0125, 1)
+    ('+1.25', '-20.00', '0.00', '+1.2')
+    """
+    text = f"{100 * difference:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
 
 
 def metrics_table(metrics: Metrics) -> Table:
@@ -162,105 +174,14 @@ def keypoints_table(metrics: Metrics) -> Table:
     )
 
 
-def published_table(run: Run, metrics: Metrics, entries: Sequence[Entry]) -> Table:
-    """Return the measured row and the published ones below it, all in percent.
-
-    The metrics shown are those that at least half of the published rows give; the CSV has all.
-    Doubtful figures have a footnote; its mark stands at the name where the settings are in doubt.
-    """
-    in_papers = [name for entry in entries for name in entry.metrics]
-    known = [name for name in METRICS if name in metrics.metrics or name in in_papers]
-    shown = [name for name in known if 2 * in_papers.count(name) >= len(entries)]
-    doubted = [entry for entry in entries if _shows_doubt(entry, shown)]
-    measured = {name: metric.value for name, metric in metrics.metrics.items()}
-    name = f"{run.predictor.card.name} (this run)"
-    boxes = measured_boxes(run)
-    data: list[dict[str, object]] = [
-        {"origin": "measured", "method": run.predictor.card.name, "name": name, "boxes": boxes}
-        | {f"{m}_percent": 100 * v for m in known if (v := measured.get(m)) is not None}
-    ]
-    figures = (percent(measured.get(m), 1) for m in shown)
-    cells = [(name, boxes, *figures, "not recorded", "this run")]
-    for entry in entries:
-        mark = superscript(doubted.index(entry) + 1) if entry in doubted else ""
-        data.append(_published_data(entry, known))
-        cells.append(_published_cells(entry, shown, mark))
-    columns = (
-        *("origin", "method", "name", "variant", *_SETTINGS),
-        *(f"{name}_percent" for name in known),
-        *("paper", "table", "section", "row", "column", "inferred", "doubtful", "remarks"),
-    )
+def skipped_table(metrics: Metrics) -> Table:
+    """Return the first of the images that were left out, and why."""
+    rows = [(image.image_id, image.reason) for image in metrics.skipped_images[:MOST_SKIPPED]]
     return Table(
-        name="published",
-        data=pd.DataFrame(data, columns=list(columns)),
-        header=("method", "boxes", *shown, "settings", "source"),
-        cells=tuple(cells),
-        numbers=frozenset(shown),
-        footnotes=tuple(
-            f"Doubtful: {', '.join(entry.doubtful)}. {entry.remarks}" for entry in doubted
-        ),
-        bold_first=True,
-        sorted_by={m: f"{m}_percent" for m in shown},
+        name="skipped-images",
+        data=pd.DataFrame(rows, columns=["image_id", "reason"]),
+        header=("image id", "reason"),
+        cells=tuple((str(image_id), one_line(reason)) for image_id, reason in rows),
+        numbers=frozenset(),
+        sorted_by={"image id": "image_id"},
     )
-
-
-def _published_data(entry: Entry, metrics: Sequence[str]) -> dict[str, object]:
-    source = entry.source
-    return {
-        "origin": "published",
-        "method": entry.method,
-        "name": entry.name,
-        "variant": entry.variant,
-        "paper": source.paper,
-        "table": source.table,
-        "section": source.section,
-        "row": source.row,
-        "column": source.column,
-        "inferred": "; ".join(entry.inferred) or None,
-        "doubtful": "; ".join(entry.doubtful) or None,
-        "remarks": entry.remarks or None,
-        **{key: entry.settings.get(key) for key in _SETTINGS},
-        **{f"{name}_percent": entry.metrics.get(name) for name in metrics},
-    }
-
-
-def _published_cells(entry: Entry, metrics: Sequence[str], mark: str) -> tuple[str, ...]:
-    def figure(name: str) -> str:
-        return f"{entry.metrics.get(name, NONE)}{mark if name in entry.doubtful else ''}"
-
-    name = entry.name if entry.variant is None else f"{entry.name}, {entry.variant}"
-    filled = (f"; {metric}: {place}" for metric, place in entry.filled.items())
-    return (
-        name + (mark if _doubtful_settings(entry) else ""),
-        entry.boxes,
-        *map(figure, metrics),
-        _settings_words(entry) or NONE,
-        f"{entry.source}{''.join(filled)}",
-    )
-
-
-def _doubtful_settings(entry: Entry) -> list[str]:
-    return [field for field in entry.doubtful if field not in entry.metrics]
-
-
-def _shows_doubt(entry: Entry, metrics: Sequence[str]) -> bool:
-    """Return whether something doubtful of the row stands in a table with these metrics."""
-    return bool(_doubtful_settings(entry)) or any(name in metrics for name in entry.doubtful)
-
-
-def _settings_words(entry: Entry) -> str:
-    """Return all settings but the boxes, e.g. ``256x192, HRNet-W32, on coco-train``."""
-    return ", ".join(
-        _setting_words(key, entry.settings[key])
-        + (" (inferred)" if f"settings.{key}" in entry.inferred else "")
-        for key in _SETTINGS[1:]
-        if key in entry.settings
-    )
-
-
-def _setting_words(key: str, value: Setting) -> str:
-    if key == "trained_on":
-        return f"on {value}"
-    if key == "refinement":
-        return "refined" if value is True else f"refined ({value})"
-    return str(value)

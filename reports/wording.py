@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from crowdbench.record import Run
 from crowdbench.results import ConditionFacts
 from reports.content import Content
 from reports.markup import one_line
 from reports.published import PAPERS
+from reports.tables import MOST_SKIPPED
 
 # Counts that belong together, in words; further counts follow under their own names.
 _COUNT_WORDS = (
@@ -82,3 +84,43 @@ def papers_words(content: Content) -> list[str]:
 def options_words(content: Content) -> str:
     """Return the options of the predictor in a line, nothing if it has none."""
     return ", ".join(f"{key}={value}" for key, value in content.run.predictor.options.items())
+
+
+def method_facts(run: Run) -> dict[str, str]:
+    """Return what is known of the method and of how it was run, by name.
+
+    Facts that are empty are left out, as are ``none`` and ``given``, which the protocol has for
+    what a predictor does not do.
+    """
+    card, protocol = run.predictor.card, run.protocol
+    independence = (
+        "each pose depends on its own box alone"
+        if card.boxes_independent
+        else "poses depend on the other boxes of the image"
+    )
+    facts = {
+        "method": card.method,
+        "paper": card.paper,
+        "year": "" if card.year is None else str(card.year),
+        "licence": card.licence,
+        "backbone": card.backbone,
+        "input size": card.input_size,
+        "keypoint layouts": ", ".join(card.skeletons),
+        "flip test": protocol.flip_test,
+        "decoding": protocol.decoding,
+        "precision": protocol.precision,
+        "merging": f"{run.predictor.merging}; {independence}",
+    }
+    return {name: value for name, value in facts.items() if value not in ("", "none", "given")}
+
+
+def skipped_words(content: Content) -> str:
+    """Return how many images were left out."""
+    n = len(content.metrics.skipped_images)
+    return f"{n:,} {'image' if n == 1 else 'images'} that could not be read"
+
+
+def more_skipped_words(content: Content) -> str:
+    """Return how many more were left out than the table shows, or nothing."""
+    n = len(content.metrics.skipped_images) - MOST_SKIPPED
+    return f"and {n:,} more, see skipped_images in metrics.json" if n > 0 else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from crowdbench.card import Card
+from crowdbench.card import Card, WeightFile
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.files import FileDigest
 from crowdbench.merging import Merging
@@ -23,6 +23,7 @@ from crowdbench.results import (
     Metrics,
     OksHistogram,
     PrecisionCurve,
+    SkippedImage,
     WorstImages,
 )
 from crowdbench.skeletons import load_skeleton
@@ -73,6 +74,59 @@ def make_run(
         conditions=ConditionSettings(),
         notes=notes,
     )
+
+
+MIPNET = Card(
+    "mipnet-hrnet-w48-384x288",
+    "MIPNet, HRNet-W48, 384x288, two persons for each box",
+    skeletons=("coco-17", "crowdpose-14"),
+    method="MIPNet",
+    paper="Khirodkar et al.: Multi-Instance Pose Networks. ICCV 2021",
+    year=2021,
+    licence="not stated",
+    backbone="HRNet-W48",
+    input_size="384x288",
+    published=("mipnet",),
+    needs_weights=True,
+    weights=(
+        WeightFile("coco-17", "official.pth", "somewhere", trained_on="coco-train"),
+        WeightFile("crowdpose-14", "official-14.pth", "somewhere", trained_on="crowdpose-train"),
+    ),
+)
+
+
+def make_network_run(
+    card: Card = MIPNET,
+    *,
+    weights: str | None = "mine.pth",
+    split: str = "ochuman-val",
+    skeleton: str = "coco-17",
+    images: int = 2500,
+    limit: int | None = None,
+    boxes: str = "gt",
+) -> Run:
+    """Return a run of a network, without `weights` of a random one."""
+    run = make_run(split, images=images, limit=limit, boxes=boxes, scores="box*mean(keypoints>0.2)")
+    protocol = msgspec.structs.replace(
+        run.protocol,
+        skeleton=skeleton,
+        merging="oks-nms(0.9)",
+        flip_test="shifted",
+        decoding="quarter-offset",
+        precision="fp32",
+    )
+    inputs = {} if weights is None else {"weights": FileDigest(weights, "ef" * 32, 255_000_000)}
+    return msgspec.structs.replace(
+        run,
+        split=msgspec.structs.replace(run.split, skeleton=load_skeleton(skeleton)),
+        predictor=PredictorFacts(card, Merging("oks-nms", 0.9), inputs, {}),
+        protocol=protocol,
+        signature=protocol.signature,
+    )
+
+
+def make_skipped(n: int) -> tuple[SkippedImage, ...]:
+    return tuple(SkippedImage(100 + i, f"val/{i}.jpg: no such file") for i in range(n))
 
 
 def make_metrics(run: Run) -> Metrics:
@@ -248,10 +302,18 @@ def make_worst(file_name: str = "val/a.jpg") -> WorstImages:
 def write_run(
     path: Path, run: Run, *, worst: WorstImages | None = None, **changes: object
 ) -> RunFolder:
-    """Write a scored run; `changes` replace fields of its metrics."""
+    """Write a scored run; `changes` replace fields of its metrics.
+
+    Skipped images are counted in the protocol of the metrics, but not in that of `run`, which was
+    written before anything was read.
+    """
+    metrics = msgspec.structs.replace(make_metrics(run), **changes)
+    if metrics.skipped_images:
+        protocol = msgspec.structs.replace(metrics.protocol, skipped=len(metrics.skipped_images))
+        metrics = msgspec.structs.replace(metrics, protocol=protocol, signature=protocol.signature)
     folder = RunFolder(path)
     folder.write(run)
-    folder.write(msgspec.structs.replace(make_metrics(run), **changes))
+    folder.write(metrics)
     if worst is not None:
         folder.write(worst)
     return folder

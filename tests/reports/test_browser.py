@@ -12,12 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from crowdbench.results import KeypointMetrics, Metric
+from crowdbench.results import KeypointMetrics, Metric, SkippedImage
 from reports.writing import write_report
 from tests.reports.hostile import EVIL, with_hostile_texts
 from tests.reports.records import (
+    MIPNET,
     make_facts,
     make_metrics,
+    make_network_run,
     make_row,
     make_run,
     make_worst,
@@ -65,11 +67,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A usual page, one of very many and very long things, and one of hostile texts."""
     root = tmp_path_factory.mktemp("pages")
     run = make_run("ochuman-test", images=2231, notes=("12 poses are of other categories",))
+    network = make_network_run(
+        msgspec.structs.replace(MIPNET, backbone=_LONG, input_size=_LONG, paper=_LONG * 3),
+        weights=_LONG * 3,
+    )
     usual = write_run(root / "usual", run, worst=make_worst())
     names = [f"{_LONG}{i}" for i in range(133)]
     wide = write_run(
         root / "wide",
-        msgspec.structs.replace(run, notes=(_LONG * 9,)),
+        msgspec.structs.replace(network, notes=(_LONG * 9,)),
         worst=make_worst(_LONG * 4 + ".jpg"),
         keypoints=tuple(KeypointMetrics(name, 9, 9, 0.5, 0.5) for name in names),
         conditions={"x": tuple(make_row(f"{_LONG}{i}", 0.5 - i / 50) for i in range(20))},
@@ -78,6 +84,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         },
         robustness={"x": {name: Metric(0.5, 1, True, None) for name in names[:9]}},
         metrics={name: Metric(0.5, 1, True, _LONG * 3) for name in names[:9]},
+        skipped_images=tuple(SkippedImage(i, _LONG * 3) for i in range(133)),
     )
     hostile = write_run(root / "hostile", run)
     for record in (run, make_metrics(run), make_worst()):

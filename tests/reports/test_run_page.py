@@ -22,8 +22,10 @@ from tests.reports.hostile import EVIL, Elements, with_hostile_texts
 from tests.reports.records import (
     make_facts,
     make_metrics,
+    make_network_run,
     make_row,
     make_run,
+    make_skipped,
     make_worst,
     write_run,
 )
@@ -119,11 +121,14 @@ def test_every_id_of_the_page_is_there_once_and_every_reference_leads_somewhere(
 
 
 def test_hostile_texts_bring_no_element_and_no_attribute_into_the_page(tmp_path: Path) -> None:
-    run = make_run("own-split", notes=("a note",))
-    worst = make_worst()
-    benign = Elements(page_of(write_run(tmp_path / "benign", run, worst=worst)))
+    run = msgspec.structs.replace(make_network_run(split="own-split"), notes=("a note",))
+    worst, skipped = make_worst(), make_skipped(23)
+    benign = Elements(
+        page_of(write_run(tmp_path / "benign", run, worst=worst, skipped_images=skipped))
+    )
     folder = RunFolder(tmp_path / "evil")
-    for record in (run, make_metrics(run), worst):
+    metrics = msgspec.structs.replace(make_metrics(run), skipped_images=skipped)
+    for record in (run, metrics, worst):
         folder.write(with_hostile_texts(record))
     page = write_report(folder).read_text(encoding="utf-8")
     assert Elements(page).kinds <= benign.kinds
@@ -216,6 +221,91 @@ def test_a_run_of_one_image_without_persons_has_a_page(tmp_path: Path) -> None:
 def test_without_the_file_of_worst_images_the_section_says_so(tmp_path: Path) -> None:
     page = page_of(write_run(tmp_path, make_run()))
     assert "this run folder has no <code>worst_images.json</code>" in page
+
+
+def facts_of(page: str) -> dict[str, str]:
+    section = page.split('id="provenance"')[1]
+    return dict(re.findall(r"<div><dt>(.*?)</dt><dd>(.*?)</dd></div>", section))
+
+
+def test_the_provenance_of_a_network_has_its_card_and_how_it_was_run(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, make_network_run())
+    expected = {
+        "method": "MIPNet",
+        "paper": "Khirodkar et al.: Multi-Instance Pose Networks. ICCV 2021",
+        "year": "2021",
+        "licence": "not stated",
+        "backbone": "HRNet-W48",
+        "input size": "384x288",
+        "keypoint layouts": "coco-17, crowdpose-14",
+        "flip test": "shifted",
+        "decoding": "quarter-offset",
+        "precision": "fp32",
+        "merging": "oks-nms(0.9); each pose depends on its own box alone",
+    }
+    facts = facts_of(page_of(folder))
+    assert {name: facts[name] for name in expected} == expected
+    assert facts["weights"].startswith("<code>mine.pth</code>, 255,000,000 bytes, sha256 <code>efe")
+    text = markdown_page(read_content(folder)).split("## Provenance")[1]
+    for name, value in expected.items():
+        assert f"\n- {name}: {value}\n" in text
+    assert "\n- weights: `mine.pth`, 255,000,000 bytes" in text
+
+
+def test_facts_that_are_not_known_are_left_out_of_the_provenance(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, make_run())
+    shown = ["split", "merging", "options", "record"]
+    titles = {facts.title for facts in make_facts().values()}
+    facts = facts_of(page_of(folder))
+    assert [name for name in facts if name not in titles] == ["annotations", "predictions", *shown]
+    text = markdown_page(read_content(folder)).split("## Provenance")[1]
+    names = re.findall(r"^- ([a-z ]+):", text, re.MULTILINE)
+    assert names == ["annotations", "predictions", "merging", "options"]
+
+
+@pytest.mark.parametrize(("n", "words"), [(1, "1 image that"), (20, "20 images that")])
+def test_skipped_images_are_listed_with_the_reasons(tmp_path: Path, n: int, words: str) -> None:
+    folder = write_run(tmp_path, make_run(), skipped_images=make_skipped(n))
+    page, text = page_of(folder), markdown_page(read_content(folder))
+    assert headings(page)[0] == "Noticed"
+    assert '<li><a href="#noticed">Noticed</a></li>' in page
+    section = page.split('id="noticed"')[1].split("</section>")[0]
+    assert f"<summary>{words} could not be read</summary>" in section
+    assert '<th scope="row" data-key="100.0">100</th>\n<td>val/0.jpg: no such file</td>' in section
+    assert section.count("no such file") == n
+    assert "more" not in section
+    section = text.split("## Noticed")[1].split("## Protocol")[0]
+    assert f"<details><summary>{words} could not be read</summary>" in section
+    assert section.count("no such file") == n
+    assert "more" not in section
+    # The signature is that of the numbers.
+    assert f"skipped={n} " in page
+    assert f"skipped={n} " in text
+
+
+def test_of_many_skipped_images_twenty_are_listed_and_the_others_counted(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, make_run(), skipped_images=make_skipped(1023))
+    for content in (page_of(folder), markdown_page(read_content(folder))):
+        assert "1,023 images that could not be read" in content
+        assert content.count("no such file") == 20
+        assert "and 1,003 more, see skipped_images in metrics.json" in content
+
+
+def test_without_skipped_images_there_is_no_list_of_them(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, make_run())
+    for content in (page_of(folder), markdown_page(read_content(folder))):
+        assert "could not be read" not in content
+        assert "Noticed" not in content
+
+
+def test_the_page_says_and_marks_what_is_of_the_same_setting(tmp_path: Path) -> None:
+    page = page_of(write_run(tmp_path, make_network_run()))
+    section = page.split('id="published"')[1].split("</section>")[0]
+    assert "<li>Weights of this run: mine.pth; what they were trained on is not recorded.</li>" in (
+        section
+    )
+    assert '<th scope="row">MIPNet (same setting)</th>' in section
+    assert re.search(r'<td class="number" data-key="-24.5\d*">-24.5</td>', section)
 
 
 def test_nothing_of_this_machine_is_in_the_report(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from crowdbench.errors import InputError, MissingError, UsageError, WriteError
 from crowdbench.protocol import Protocol
-from crowdbench.record import RunFolder
+from crowdbench.record import Run, RunFolder
 from crowdbench.results import ConditionRow, Metric, Metrics
 from reports.protocol_differences import protocol_differences
 from reports.side_by_side import Comparison, compare_runs, run_names
@@ -25,7 +25,14 @@ from reports.side_by_side_tables import condition_tables, metrics_table
 from reports.side_by_side_wording import left_out_lines
 from reports.side_by_side_writing import write_comparison
 from tests.command import contents
-from tests.reports.records import make_metrics, make_run, write_run
+from tests.reports.records import (
+    MIPNET,
+    make_metrics,
+    make_network_run,
+    make_run,
+    make_skipped,
+    write_run,
+)
 
 NEVER = ("split", "annotations", "skeleton", "sigmas", "area", "oks", "max_poses", "version")
 IF_ASKED = (
@@ -211,6 +218,16 @@ def test_numbers_of_another_run_are_refused(tmp_path: Path) -> None:
     folder.write(replace(folder.read(Metrics), protocol=stranger))
     with pytest.raises(InputError, match=r"another protocol than run\.json.*crowdbench score"):
         compare_runs(runs)
+
+
+def test_runs_that_skipped_images_are_compared_if_asked_for(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a")
+    part = write_run(tmp_path / "b", make_run(), skipped_images=make_skipped(2)).path
+    with pytest.raises(UsageError, match=r"could not be read \(2 instead of 0\)"):
+        compare_runs([whole, part])
+    assert compare_runs([whole, part], allow_mixed=True).runs[1].protocol.skipped == 2
+    again = write_run(tmp_path / "c", make_run(), skipped_images=make_skipped(2)).path
+    assert not any(run.differences for run in compare_runs([part, again]).runs)
 
 
 # Names.
@@ -419,7 +436,7 @@ def test_the_record_holds_the_comparison_and_is_strict(tmp_path: Path) -> None:
     comparison = compare_runs(two_runs(tmp_path, shift=1 / 3))
     content = written(comparison, tmp_path / "out")["comparison.json"]
     assert msgspec.json.decode(content, type=Comparison) == comparison
-    assert msgspec.json.decode(content)["schema_version"] == 1
+    assert msgspec.json.decode(content)["schema_version"] == 2
     odd = content.replace(b'"schema_version"', b'"surprise": 1, "schema_version"', 1)
     with pytest.raises(msgspec.ValidationError, match="surprise"):
         msgspec.json.decode(odd, type=Comparison)
@@ -503,6 +520,34 @@ def test_the_page_is_one_file_that_needs_no_network(tmp_path: Path) -> None:
     assert page.count('class="figure"') == 4
 
 
+def test_backbone_and_input_size_are_shown_where_a_run_has_them(tmp_path: Path) -> None:
+    small = replace(MIPNET, name="other", backbone="", input_size="256x192")
+    runs = [
+        write_run(tmp_path / name, make_network_run(card)).path
+        for name, card in (("a", MIPNET), ("b", small))
+    ]
+    comparison = compare_runs(runs)
+    assert [(r.backbone, r.input_size) for r in comparison.runs] == [
+        ("HRNet-W48", "384x288"),
+        ("", "256x192"),
+    ]
+    files = written(comparison, tmp_path / "out")
+    facts = (
+        ("mipnet-hrnet-w48-384x288", "backbone HRNet-W48, input size 384x288"),
+        ("other", "backbone not recorded, input size 256x192"),
+    )
+    for name, (predictor, words) in zip("ab", facts, strict=True):
+        assert f"- {name}: {predictor} on ochuman-val; {words}\n" in text_of(files, "comparison.md")
+        assert f"<dd>{predictor} on ochuman-val\n<br>{words}\n" in text_of(files, "index.html")
+
+
+def test_runs_of_files_of_poses_have_no_backbone_to_show(tmp_path: Path) -> None:
+    files = written(compare_runs(two_runs(tmp_path)), tmp_path / "out")
+    assert "\n- b: replay on crowdpose-val\n" in text_of(files, "comparison.md")
+    for name in ("comparison.md", "index.html"):
+        assert "backbone" not in text_of(files, name)
+
+
 def test_nothing_is_called_significant(tmp_path: Path) -> None:
     files = written(compare_runs(two_runs(tmp_path, shift=0.2)), tmp_path / "out")
     for name, content in files.items():
@@ -525,6 +570,10 @@ def test_hostile_names_change_neither_the_pages_nor_the_tables_nor_the_plots(
         metrics={evil: Metric(None, 0, True, evil)},
         notes=(evil,),
     )
+    folder_of = RunFolder(hostile)
+    run = folder_of.read(Run)
+    card = replace(run.predictor.card, backbone=evil, input_size=evil)
+    folder_of.write(replace(run, predictor=replace(run.predictor, card=card)))
     runs = [*two_runs(tmp_path), hostile]
     with_rule(runs[2], "person-iou", evil)
     files = written(compare_runs(runs, allow_mixed=True), tmp_path / "out")

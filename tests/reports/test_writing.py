@@ -14,13 +14,20 @@ from crowdbench.card import Card
 from crowdbench.errors import InputError, MissingError, WriteError
 from crowdbench.files import FileDigest
 from crowdbench.record import SCHEMA_VERSION, RunFolder
-from crowdbench.results import ConditionFacts, KeypointMetrics, Metric, Metrics
+from crowdbench.results import ConditionFacts, KeypointMetrics, Metric, Metrics, SkippedImage
 from reports.content import read_content
 from reports.markdown import markdown_page
 from reports.published import load_published
 from reports.writing import write_report
 from tests.command import contents
-from tests.reports.records import make_facts, make_metrics, make_row, make_run, write_run
+from tests.reports.records import (
+    make_facts,
+    make_metrics,
+    make_row,
+    make_run,
+    make_skipped,
+    write_run,
+)
 
 CONDITIONS = ("detector-confidence", "person-iou", "crowd-level")
 TABLES = (
@@ -267,6 +274,7 @@ def test_the_report_says_how_the_boxes_compare(
     assert (
         "Input size, backbone, training data and test scales of this run are not recorded" in text
     )
+    assert "same setting" not in text
 
 
 def test_a_limited_run_is_said_not_to_be_the_papers_split(tmp_path: Path) -> None:
@@ -322,8 +330,17 @@ def test_hostile_names_change_neither_the_page_nor_its_tables(tmp_path: Path) ->
         split=msgspec.structs.replace(run.split, annotations=digest),
         predictor=msgspec.structs.replace(
             run.predictor,
-            card=Card(evil, evil, method=evil, paper=evil, backbone=evil, input_size=evil),
-            inputs={evil: digest},
+            card=Card(
+                evil,
+                evil,
+                skeletons=(evil,),
+                method=evil,
+                paper=evil,
+                licence=evil,
+                backbone=evil,
+                input_size=evil,
+            ),
+            inputs={evil: digest, "weights": digest},
             options={evil: evil},
         ),
     )
@@ -333,6 +350,7 @@ def test_hostile_names_change_neither_the_page_nor_its_tables(tmp_path: Path) ->
         metrics={evil: Metric(None, 0, True, evil)},
         keypoints=(KeypointMetrics(evil, 1, 1, 0.5, 0.5),),
         counts={evil: 1},
+        skipped_images=(SkippedImage(1, evil),),
         conditions={evil: (make_row(evil, None, 0),)},
         condition_facts={
             evil: ConditionFacts(
@@ -395,6 +413,18 @@ def test_a_run_scored_again_under_other_conditions_has_the_signature_of_its_numb
     text = text_of(write_run(tmp_path, run, protocol=again, signature=again.signature))
     assert again.signature in text
     assert run.signature not in text
+
+
+def test_images_that_were_skipped_change_the_signature_and_nothing_else_may(
+    tmp_path: Path,
+) -> None:
+    run, skipped = make_run(), make_skipped(2)
+    folder = write_run(tmp_path, run, skipped_images=skipped)
+    assert read_content(folder).metrics.skipped_images == skipped
+    other = msgspec.structs.replace(run.protocol, skipped=2, boxes="gt")
+    folder.write(msgspec.structs.replace(folder.read(Metrics), protocol=other))
+    with pytest.raises(InputError, match=r"another signature than run\.json"):
+        read_content(folder)
 
 
 def test_a_report_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""Whether a published row was made in the setting of a run, as far as both are known."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from crowdbench.card import Card
+from crowdbench.files import FileDigest
+from crowdbench.record import Run
+from reports.published import Entry
+
+Likeness = Literal["same", "maybe", "other"]
+# Boxes that are the same ones wherever they are used; the name of a detector does not tell its
+# boxes.
+_CERTAIN_BOXES = ("gt", "none")
+
+
+def measured_boxes(run: Run) -> str:
+    """Return the boxes of a run in the words of `Entry.boxes`, or the box file's name.
+
+    Poses from a file without boxes say nothing about the method's boxes: ``unknown``.
+    """
+    from_file = run.protocol.scores == "given"
+    return "unknown" if run.protocol.boxes == "none" and from_file else run.protocol.boxes
+
+
+def weights_of(run: Run) -> FileDigest | None:
+    """Return the file of the network's weights; None for random ones, or without a network."""
+    return run.predictor.inputs.get("weights")
+
+
+def has_random_weights(run: Run) -> bool:
+    """Return whether the run's network was trained on nothing."""
+    return run.predictor.card.needs_weights and weights_of(run) is None
+
+
+def likeness(card: Card, entry: Entry) -> Likeness:
+    """Return whether a row is of the card's method, backbone and input size.
+
+    ``maybe`` where card or paper leave one of them open, or where it was concluded from other
+    figures. Refined poses and several test scales are another method.
+    """
+    settings = entry.settings
+    if (
+        entry.method not in card.published
+        or settings.get("refinement")
+        or settings.get("test") == "multi-scale"
+    ):
+        return "other"
+    found: Likeness = "maybe" if "method" in entry.inferred else "same"
+    for key, here in (("backbone", card.backbone), ("input_size", card.input_size)):
+        there = str(settings.get(key, ""))
+        if here and there and here != there:
+            return "other"
+        if not (here and there) or f"settings.{key}" in entry.inferred:
+            found = "maybe"
+    return found
+
+
+def is_same_setting(run: Run, entry: Entry) -> bool:
+    """Return whether a row was made with the run's method, backbone, input size and boxes.
+
+    Only what is certain counts: no row is, of which a setting was inferred or is in doubt, and no
+    row on a detector's boxes. Random weights are no setting of a paper.
+    """
+    return (
+        likeness(run.predictor.card, entry) == "same"
+        and measured_boxes(run) == entry.boxes
+        and entry.boxes in _CERTAIN_BOXES
+        and not entry.inferred
+        and not entry.doubtful_settings
+        and not has_random_weights(run)
+    )

@@ -1,0 +1,117 @@
+"""Which published rows are of a run's setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from crowdbench.card import Card
+from predictors import hrnet, mipnet, simplebaseline
+from reports.published import Entry, Source, load_published
+from reports.same_setting import has_random_weights, is_same_setting, likeness
+from tests.reports.records import MIPNET, make_network_run, make_run
+
+CARDS = {
+    found.card.name: found.card
+    for module in (hrnet, mipnet, simplebaseline)
+    for found in vars(module).values()
+    if isinstance(getattr(found, "card", None), Card)
+}
+
+
+def make_entry(method: str = "mipnet", *, settings: Any = None, **changes: Any) -> Entry:
+    """Return a row of `MIPNET`'s setting on annotated boxes, changed."""
+    stated = {"boxes": "gt", "backbone": "HRNet-W48", "input_size": "384x288"}
+    return Entry(
+        method=method,
+        name="MIPNet",
+        source=Source(paper="mipnet", table="Table 4", row="MIPNet*"),
+        settings={k: v for k, v in (stated | (settings or {})).items() if v is not None},
+        metrics={"AP": 74.1},
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("card", CARDS.values(), ids=CARDS.keys())
+def test_every_network_of_ours_has_one_published_row_of_its_setting(card: Card) -> None:
+    run = make_network_run(card, split="coco-val2017", images=5000)
+    (same,) = (e for e in load_published("coco-val2017").entries if is_same_setting(run, e))
+    assert same.source.table == "Table 2"
+    assert same.settings["backbone"] == card.backbone
+    assert same.settings["input_size"] == card.input_size
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (make_entry(), "same"),
+        (make_entry(settings={"boxes": "faster-rcnn"}), "same"),
+        (make_entry(settings={"test": "single-scale"}), "same"),
+        (make_entry("hrnet-w48"), "other"),
+        (make_entry(settings={"backbone": "HRNet-W32"}), "other"),
+        (make_entry(settings={"input_size": "256x192"}), "other"),
+        (make_entry(settings={"backbone": None, "input_size": "256x192"}), "other"),
+        (make_entry(settings={"test": "multi-scale"}), "other"),
+        (make_entry(settings={"refinement": "PoseFix"}), "other"),
+        (make_entry(settings={"refinement": True}), "other"),
+        (make_entry(settings={"backbone": None}), "maybe"),
+        (make_entry(settings={"input_size": None}), "maybe"),
+        (make_entry(inferred=("settings.backbone",)), "maybe"),
+        (make_entry(inferred=("method", "split")), "maybe"),
+        (make_entry(inferred=("settings.backbone",), settings={"backbone": "x"}), "other"),
+    ],
+)
+def test_a_row_is_of_the_same_method_backbone_and_input_size_only_where_the_paper_says_so(
+    entry: Entry, expected: str
+) -> None:
+    assert likeness(MIPNET, entry) == expected
+
+
+@pytest.mark.parametrize("fact", ["backbone", "input_size"])
+def test_a_card_that_leaves_a_fact_open_has_no_row_that_is_surely_the_same(fact: str) -> None:
+    assert likeness(replace(MIPNET, **{fact: ""}), make_entry()) == "maybe"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "expected"),
+    [
+        ("gt", "gt", True),
+        ("gt", "faster-rcnn", False),
+        ("none", "none", True),
+        ("faster-rcnn", "faster-rcnn", False),
+        ("file:det.json#0123456789ab", "faster-rcnn", False),
+        ("unknown", "unknown", False),
+    ],
+)
+def test_only_annotated_boxes_and_none_at_all_are_surely_the_same(
+    here: str, there: str, expected: bool
+) -> None:
+    entry = make_entry(settings={"boxes": there})
+    assert is_same_setting(make_network_run(boxes=here), entry) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inferred": ("settings.boxes",)},
+        {"doubtful": ("settings.boxes",)},
+        {"doubtful": ("split",)},
+        {"inferred": ("settings.backbone",)},
+    ],
+)
+def test_a_row_whose_setting_is_in_doubt_is_not_of_the_same(changes: Any) -> None:
+    assert not is_same_setting(make_network_run(), make_entry(**changes))
+
+
+def test_a_doubtful_figure_leaves_the_setting_as_it_is() -> None:
+    assert is_same_setting(make_network_run(), make_entry(doubtful=("AP",)))
+
+
+def test_random_weights_are_no_papers_setting() -> None:
+    run = make_network_run(weights=None)
+    assert has_random_weights(run)
+    assert not is_same_setting(run, make_entry())
+    assert not has_random_weights(make_network_run())
+    assert not has_random_weights(make_run())
