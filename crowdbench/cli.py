@@ -28,6 +28,7 @@ from crowdbench.options import (
 
 if TYPE_CHECKING:
     from crowdbench.conditions.settings import ConditionSettings
+    from crowdbench.record import RunFolder
     from crowdbench.results import Metrics
     from crowdbench.running.steps import Job
 
@@ -80,8 +81,10 @@ def run(
 
         path = write_report(folder)
     _print_metrics(folder.path, metrics, as_json, asked["quiet"])
-    if report and not (as_json or asked["quiet"]):
-        typer.echo(f"report: {path}")
+    if not (as_json or asked["quiet"]):
+        _print_speed(folder)
+        if report:
+            typer.echo(f"report: {path}")
 
 
 @app.command(cls=Command)
@@ -93,6 +96,7 @@ def predict(**asked: Any) -> None:
     prepared, candidates = predict_job(_job(asked))
     if not asked["quiet"]:
         _print_notes(prepared.run.notes)
+        _print_speed(prepared.folder)
         typer.echo(f"{len(candidates.poses):,} candidates in {prepared.folder.path}")
 
 
@@ -273,6 +277,14 @@ def _conditions(asked: dict[str, Any]) -> ConditionSettings | None:
 def _print_notes(notes: tuple[str, ...]) -> None:
     for note in notes:
         typer.echo(f"note: {note}", err=True)
+
+
+def _print_speed(folder: RunFolder) -> None:
+    from crowdbench.record import Environment
+    from crowdbench.terminal import speed_words
+
+    if words := speed_words(folder.read(Environment).speed):
+        typer.echo(f"speed: {words}")
 
 
 def _print_metrics(path: Path, metrics: Metrics, as_json: bool, quiet: bool) -> None:

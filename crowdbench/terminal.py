@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crowdbench.datasets.verify import CountCheck, DatasetFacts, SplitCheck, SplitFiles
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import Check, CheckResult
+    from crowdbench.record import Speed
     from crowdbench.results import ConditionFacts, ConditionRow, Metrics
     from crowdbench.running.check import Verdict
 
@@ -130,6 +131,30 @@ def _console(to_stderr: bool) -> Console:
         # A file or another program reads this: lines are not to be folded.
         console.width = 1000
     return console
+
+
+def speed_words(speed: Speed) -> str:
+    """Return how fast a network was and what it costs; nothing for a predictor without one.
+
+    >>> from crowdbench.record import Speed
+    >>> speed_words(Speed("cpu, 2 threads", 8, 0, 2, 3, 5, 1.0, 0.9, 3.0, 5.0, 300.1, 4, 28603313,
+    ...                   10547168768, 9.82))
+    '5.0 persons/s, 3.0 images/s, latency 300.1 ms; 28.6 M parameters, 9.8 GFLOPs; cpu, 2 threads'
+    """
+    pace = [
+        f"{value:.1f} {unit}"
+        for value, unit in (
+            (speed.persons_per_second, "persons/s"),
+            (speed.images_per_second, "images/s"),
+        )
+        if value is not None
+    ]
+    if speed.latency_ms is not None:
+        pace.append(f"latency {speed.latency_ms:.1f} ms")
+    if speed.parameters is None or speed.gflops is None:
+        return ""
+    costs = f"{speed.parameters / 1e6:.1f} M parameters, {speed.gflops:.1f} GFLOPs"
+    return "; ".join(filter(None, (", ".join(pace), costs, speed.device)))
 
 
 def print_verdict(verdict: Verdict) -> None:

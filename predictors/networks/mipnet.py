@@ -55,6 +55,20 @@ def selectors(n_instances: int) -> torch.Tensor:
     return torch.tensor(_TWO_BITS[:n_instances])
 
 
+class RowLinear(nn.Linear):
+    """A linear layer whose result for a row does not depend on how many rows there are.
+
+    torch's own multiplies all rows as one matrix, for which CPU libraries choose other orders of
+    summation as it grows; this multiplies row by row.
+    """
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return (N, out_features) of (N, in_features)."""
+        weight = self.weight.t().expand(len(rows), -1, -1)
+        found = torch.bmm(rows[:, None], weight)[:, 0]
+        return found if self.bias is None else found + self.bias
+
+
 class MIMB(nn.Module):
     """The multi-instance modulation block: scales every channel by what selector and image say.
 
@@ -68,16 +82,16 @@ class MIMB(nn.Module):
         super().__init__()
         reduced = channels // _REDUCTION
         self.fc = nn.Sequential(
-            nn.Linear(channels, reduced, bias=False),
+            RowLinear(channels, reduced, bias=False),
             nn.ReLU(inplace=True),
-            nn.Linear(reduced, channels, bias=False),
+            RowLinear(reduced, channels, bias=False),
             nn.Sigmoid(),
         )
         self.fc_lambda = nn.Sequential(
-            nn.Linear(2, reduced),
+            RowLinear(2, reduced),
             nn.BatchNorm1d(reduced),
             nn.ReLU(inplace=True),
-            nn.Linear(reduced, channels),
+            RowLinear(reduced, channels),
             nn.Sigmoid(),
         )
 

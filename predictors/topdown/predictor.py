@@ -37,6 +37,10 @@ _CONFIDENT = 0.2
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _SEED = 0
+# Boxes that a CPU computes at once, each with its mirror image. Two images at least and fewer than
+# 16: from one and from 16 on, torch and its libraries sum in another order (even within a batch,
+# were it larger), and results would depend on the batch size. And more at once is slower.
+_AT_ONCE_ON_CPU = 4
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,9 @@ class TopDown(Predictor):
 
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         self._device, self._type = device, kind[self._precision]
+        # Channels last: a third faster, on CPUs and on GPUs in half precision.
         self._network = network.eval().to(device, self._type)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mirror = torch.tensor(mirror_permutation(self._skeleton), device=device)
         self._mean = torch.tensor(_MEAN, device=device)[:, None, None]
         self._std = torch.tensor(_STD, device=device)[:, None, None]
@@ -209,6 +215,12 @@ class TopDown(Predictor):
         Returns:
             (I, N, K, 2) and (I, N, K) float64; height and width.
         """
+        n = len(crops) if self._device != "cpu" else _AT_ONCE_ON_CPU
+        found = [self._find_at_once(crops[i : i + n]) for i in range(0, len(crops), n)]
+        points, scores, sizes = zip(*found, strict=True)
+        return np.concatenate(points, 1), np.concatenate(scores, 1), sizes[0]
+
+    def _find_at_once(self, crops: Array) -> tuple[Array, Array, tuple[int, int]]:
         import torch
 
         from predictors.topdown.decoding import decode_dark, decode_quarter_offset
@@ -224,9 +236,8 @@ class TopDown(Predictor):
             if self.method.channels == "BGR":
                 images = images.flip(1)
             images = images.float().div_(255).sub_(self._mean).div_(self._std).to(self._type)
-            # Crops and mirror images in one go. So no batch is ever of one image, for which CPU
-            # libraries choose other algorithms: the results do not depend on the batch size.
-            both = torch.cat([images, images.flip(-1)]).contiguous()
+            both = torch.cat([images, images.flip(-1)])
+            both = both.contiguous(memory_format=torch.channels_last)
             maps = self.heatmaps(self._network, both).float()
             direct, mirrored = maps.chunk(2, dim=1)
             maps = flip_average(direct, mirrored, self._mirror, shift=self.method.shift)

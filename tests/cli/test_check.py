@@ -1,0 +1,121 @@
+"""`crowdbench check`: good predictors pass, and each broken one fails for its own reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.command import Crowdbench
+
+DOCS = Path(__file__).parents[2] / "docs/predictors.md"
+
+# A predictor that keeps the contract, in parts that a test can replace.
+GOOD = """
+import numpy as np
+from crowdbench.card import Card
+from crowdbench.predictor import Predictor, Settings, poses_of
+
+class Mine(Predictor):
+    card = Card(name="mine", description="")
+    calls = 0
+
+    def __init__(self, request):
+        self.settings = Settings(request.boxes.source, "x")
+
+    def load(self, device, weights):
+        self.loaded = True
+
+    def prepare(self, image, boxes):
+        return np.full(len(boxes.scores), image.mean())
+
+    def predict(self, batch):
+        self.calls += 1
+        boxes = batch.boxes
+        points = np.repeat(boxes.boxes[:, None, :2], 17, 1)
+        scores = boxes.scores * np.concatenate(batch.inputs)
+        return poses_of(boxes, points, np.ones(points.shape[:2]), scores)
+"""
+
+
+def check(crowdbench: Crowdbench, folder: Path, code: str) -> tuple[int, str]:
+    (folder / "mine.py").write_text(code)
+    done = crowdbench("check", "mine.py:Mine")
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_good_predictor_passes_everything(crowdbench: Crowdbench, tmp_path: Path) -> None:
+    code, said = check(crowdbench, tmp_path, GOOD)
+    assert code == 0, said
+    assert "FAIL" not in said
+    assert said.count("ok  ") == 14
+    for what in ("in batches of 1", "worker process", "no person", "beyond the image", "one pixel"):
+        assert what in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "failing", "why"),
+    [
+        ("self.settings = ", "1 / 0; self.settings = ", "is made", "ZeroDivisionError"),
+        ("self.loaded = True", "raise OSError('no network')", "loads", "OSError: no network"),
+        (", 17, 1)", ", 16, 1)", "right shapes", "expected"),
+        ("* np.concatenate(batch.inputs)", "+ np.nan", "right shapes", "not finite"),
+        ("boxes.scores * ", "self.calls * ", "the same poses again", "scores differs by up to"),
+        (
+            "* np.concatenate(batch.inputs)", "* len(batch.images)",
+            "in batches of 1", "scores differs by up to",
+        ),
+        (
+            "scores = boxes", "assert len(batch.images) < 3 or boxes.boxes.max() > 2; scores = boxes",
+            "", "",
+        ),
+        (
+            "boxes = batch.boxes\n", "boxes = batch.boxes\n        assert boxes.boxes[:, 2].min() > 1"
+            " or len(boxes.scores) > 1\n", "a box of one pixel", "AssertionError",
+        ),
+    ],
+)  # fmt: skip
+def test_each_breach_is_named(
+    crowdbench: Crowdbench, tmp_path: Path, old: str, new: str, failing: str, why: str
+) -> None:
+    assert old in GOOD
+    code, said = check(crowdbench, tmp_path, GOOD.replace(old, new))
+    failed = [line for line in said.splitlines() if line.startswith("FAIL")]
+    assert bool(failed) == bool(failing), said
+    assert code == (1 if failing else 0)
+    assert not failing or any(failing in line and why in line for line in failed), said
+
+
+@pytest.mark.parametrize("name", ["replay", "simplebaseline-r50-256x192", "mipnet-r50-256x192"])
+def test_our_own_predictors_pass(crowdbench: Crowdbench, name: str) -> None:
+    done = crowdbench("check", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_predictor_of_the_docs_passes_and_runs(
+    crowdbench: Crowdbench, tmp_path: Path, shared: Path
+) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 25
+    (tmp_path / "my_predictor.py").write_text(code)
+    done = crowdbench("check", "my_predictor.py:MyPredictor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = shared / "data/ochuman"
+    done = crowdbench(
+        "run", "--predictor", "my_predictor.py:MyPredictor", "--annotations",
+        data / "test_ochuman.json", "--skeleton", "coco-17", "--images", data, "--no-report",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "run: runs/mean-pose@test_ochuman" in done.stdout
+
+
+def test_no_predictor_is_said(crowdbench: Crowdbench) -> None:
+    done = crowdbench("check", "hrnet-w32")
+    assert done.returncode == 2
+    assert "did you mean" in done.stderr
+    assert "hrnet-w32-256x192" in done.stderr
+    done = crowdbench("check", "nowhere.py:Mine")
+    assert done.returncode == 3
+    assert "there is no file nowhere.py" in done.stderr
