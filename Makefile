@@ -33,9 +33,10 @@ format: $(VENV)/.lint ## Sort the imports and format the code
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.test ## Measure the speed beside the official tools; ARGS="--repeats 3"
+bench: $(VENV)/.test ## Measure the speed beside official tools and bare networks; ARGS="--repeats 3"
 	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
 	$(BIN)/python tests/benchmarks/conditions.py $(ARGS)
+	$(BIN)/python tests/benchmarks/networks.py $(ARGS)
 
 clean: ## Remove the environment, builds, caches and the demo's run
 	rm -rf $(VENV) build dist *.egg-info runs/demo .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -29,7 +29,8 @@ class Protocol(msgspec.Struct, frozen=True):
             pixel), ``plain`` (averaged) or ``none``.
         decoding: how keypoints come out of heatmaps; ``given`` for poses read from a file.
         precision: what the network computed in; ``none`` without one.
-        skipped: images without poses because their files could not be read.
+        skipped: images without poses because their files could not be read: how many, and a digest
+            of their ids; or ``none``.
         conditions: the conditions evaluated besides the whole split, with their parameters. Two
             protocols that differ in nothing else give the same numbers on the whole split.
         version: raised whenever a change of crowdbench changes a number.
@@ -48,7 +49,7 @@ class Protocol(msgspec.Struct, frozen=True):
     flip_test: str = "none"
     decoding: str = "given"
     precision: str = "none"
-    skipped: int = 0
+    skipped: str = "none"
     levels: str = "none"
     oks: str = "0.50:0.05:0.95"
     max_poses: int = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -128,10 +129,18 @@ def _with_skipped(metrics: Metrics, skipped: tuple[SkippedImage, ...]) -> Metric
     return msgspec.structs.replace(metrics, skipped_images=skipped)
 
 
+def _skipped_words(skipped: Sequence[SkippedImage]) -> str:
+    """Return how many images were skipped and which, as the signature prints it."""
+    if not skipped:
+        return "none"
+    ids = np.array([image.image_id for image in skipped], np.int64)
+    return f"{len(skipped)}#{hashlib.sha256(ids.tobytes()).hexdigest()[:8]}"
+
+
 def _as_scored(run: Run, settings: ConditionSettings, skipped: Sequence[SkippedImage]) -> Run:
     """Return what was asked, with the conditions of this scoring and the images left out."""
     protocol = msgspec.structs.replace(
-        run.protocol, conditions=describe(settings), skipped=len(skipped)
+        run.protocol, conditions=describe(settings), skipped=_skipped_words(skipped)
     )
     notes = run.notes
     if skipped:

@@ -86,7 +86,7 @@ class TopDown(Predictor):
         self._skeleton = split.skeleton
         self._is_annotated = boxes.source == "gt"
         self._precision = request.precision
-        self._network: nn.Module | None = None
+        self.network: nn.Module | None = None
         secondary = "".join(f",instance{i}*{f:g}" for i, f in enumerate(self.method.factors) if i)
         self.settings = Settings(
             boxes=boxes.source,
@@ -99,7 +99,7 @@ class TopDown(Predictor):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the network out: processes that only crop are not sent it."""
-        return self.__dict__ | {"_network": None}
+        return self.__dict__ | {"network": None}
 
     @classmethod
     def merging(cls, split: Split) -> Merging:
@@ -133,8 +133,8 @@ class TopDown(Predictor):
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         self._device, self._type = device, kind[self._precision]
         # Channels last: a third faster, on CPUs and on GPUs in half precision.
-        self._network = network.eval().to(device, self._type)
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.eval().to(device, self._type)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mirror = torch.tensor(mirror_permutation(self._skeleton), device=device)
         self._mean = torch.tensor(_MEAN, device=device)[:, None, None]
         self._std = torch.tensor(_STD, device=device)[:, None, None]
@@ -226,7 +226,7 @@ class TopDown(Predictor):
         from predictors.topdown.decoding import decode_dark, decode_quarter_offset
         from predictors.topdown.heatmaps import flip_average
 
-        assert self._network is not None, "load comes first"
+        assert self.network is not None, "load comes first"
         # fp32 means fp32, also where cuDNN would round to TF32.
         with (
             torch.inference_mode(),
@@ -238,7 +238,7 @@ class TopDown(Predictor):
             images = images.float().div_(255).sub_(self._mean).div_(self._std).to(self._type)
             both = torch.cat([images, images.flip(-1)])
             both = both.contiguous(memory_format=torch.channels_last)
-            maps = self.heatmaps(self._network, both).float()
+            maps = self.heatmaps(self.network, both).float()
             direct, mirrored = maps.chunk(2, dim=1)
             maps = flip_average(direct, mirrored, self._mirror, shift=self.method.shift)
             decode = decode_dark if self.method.decoding == "dark" else decode_quarter_offset

@@ -309,7 +309,9 @@ def write_run(
     """
     metrics = msgspec.structs.replace(make_metrics(run), **changes)
     if metrics.skipped_images:
-        protocol = msgspec.structs.replace(metrics.protocol, skipped=len(metrics.skipped_images))
+        protocol = msgspec.structs.replace(
+            metrics.protocol, skipped=f"{len(metrics.skipped_images)}#89abcdef"
+        )
         metrics = msgspec.structs.replace(metrics, protocol=protocol, signature=protocol.signature)
     folder = RunFolder(path)
     folder.write(run)

@@ -279,8 +279,8 @@ def test_skipped_images_are_listed_with_the_reasons(tmp_path: Path, n: int, word
     assert section.count("no such file") == n
     assert "more" not in section
     # The signature is that of the numbers.
-    assert f"skipped={n} " in page
-    assert f"skipped={n} " in text
+    assert f"skipped={n}#89abcdef " in page
+    assert f"skipped={n}#89abcdef " in text
 
 
 def test_of_many_skipped_images_twenty_are_listed_and_the_others_counted(tmp_path: Path) -> None:

@@ -421,7 +421,7 @@ def test_images_that_were_skipped_change_the_signature_and_nothing_else_may(
     run, skipped = make_run(), make_skipped(2)
     folder = write_run(tmp_path, run, skipped_images=skipped)
     assert read_content(folder).metrics.skipped_images == skipped
-    other = msgspec.structs.replace(run.protocol, skipped=2, boxes="gt")
+    other = msgspec.structs.replace(run.protocol, skipped="2#89abcdef", boxes="gt")
     folder.write(msgspec.structs.replace(folder.read(Metrics), protocol=other))
     with pytest.raises(InputError, match=r"another signature than run\.json"):
         read_content(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -105,8 +106,8 @@ def test_unreadable_images_are_told_at_the_end_and_the_rest_is_kept(
 
     folder, metrics = run_job(changed(job, tmp_path / "a", skip_bad_images=True))
     assert [image.image_id for image in metrics.skipped_images] == [102, 103]
-    assert metrics.protocol.skipped == 2
-    assert " skipped=2 " in metrics.signature
+    assert re.fullmatch(r"2#[0-9a-f]{8}", metrics.protocol.skipped)
+    assert " skipped=2#" in metrics.signature
     assert any("2 of 6 images could not be read" in note for note in metrics.notes)
     assert folder.read(Environment).speed.images == 2
     assert score_run(folder.path)[1] == metrics
@@ -238,7 +239,7 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same_run(tmp_path: Path)
             stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         # When it has got some shards further, or at any moment of its start.
-        goal = n_shards() + rng.randint(1, 5)
+        goal = n_shards() + rng.randint(1, 3)
         deadline = time.monotonic() + (rng.uniform(0, 0.6) if attempt % 4 == 3 else 60)
         while process.poll() is None and n_shards() < goal and time.monotonic() < deadline:
             time.sleep(0.001)

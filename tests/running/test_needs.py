@@ -1,0 +1,100 @@
+"""Everything that is missing is said at once; what makes no sense is said before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from crowdbench.errors import MissingError, UsageError
+from crowdbench.registry import load_predictor
+from crowdbench.running.needs import Asked, gather
+from predictors.replay import Replay
+from tests.running.small import Grey, write_images
+
+HRNET = load_predictor("hrnet-w32-256x192").card
+
+
+def asked(root: Path, **values: Any) -> Asked:
+    empty = Asked("hrnet-w32-256x192", None, None, None, None, None, None, None, root)
+    return empty._replace(**values)
+
+
+def test_all_that_is_missing_of_a_split_is_in_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CROWDBENCH_WEIGHTS", raising=False)
+    boxes = "OCHuman_val2017_detections_AP_H_27_person.json"
+    with pytest.raises(MissingError) as missing:
+        gather(HRNET, asked(tmp_path / "data", split="ochuman-val", boxes=boxes))
+    said = str(missing.value)
+    assert said.startswith("4 things are missing:")
+    for what in (
+        "ochuman-val: annotations not found", "ochuman-val: images not found",
+        f"ochuman-val: boxes {boxes} not found", "weights of hrnet-w32-256x192 for coco-17",
+        "https://github.com/rawalkhirodkar/MIPNet/issues/8", "https://drive.google.com/",
+        "https://github.com/liruilong940607/OCHumanApi",
+    ):  # fmt: skip
+        assert what in said
+    assert missing.value.exit_code == 3
+
+
+def test_all_that_is_missing_of_ones_own_data_is_in_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROWDBENCH_WEIGHTS", str(tmp_path))
+    with pytest.raises(MissingError) as missing:
+        gather(
+            HRNET,
+            asked(
+                tmp_path, annotations=tmp_path / "a.json", skeleton="coco-17",
+                images=tmp_path / "pictures", boxes="b.json",
+            ),
+        )  # fmt: skip
+    said = str(missing.value)
+    assert said.startswith("4 things are missing:")
+    assert "a.json" in said
+    assert "pictures is no folder" in said
+    assert "boxes not found at b.json" in said
+    assert f"is not in {tmp_path}" in said
+
+
+def test_one_missing_thing_is_no_list(tmp_path: Path) -> None:
+    path = write_images(tmp_path / "i")
+    with pytest.raises(MissingError, match=r"^images of .*annotations\.json: give the folder"):
+        gather(Grey.card, asked(tmp_path, annotations=path, skeleton="coco-17"))
+
+
+def test_what_a_predictor_does_not_need_is_not_looked_for(tmp_path: Path) -> None:
+    path = write_images(tmp_path / "i")
+    found = gather(Replay.card, asked(tmp_path, annotations=path, skeleton="coco-17"))
+    assert (found.boxes, found.weights) == (None, None)
+    assert len(found.split.images) == 6
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "give either --split NAME or --annotations FILE"),
+        ({"annotations": Path("a"), "split": "ochuman-val"}, "give either"),
+        ({"annotations": Path("a")}, "--annotations needs --skeleton"),
+        ({"split": "ochuman-val", "skeleton": "coco-17"}, "--skeleton goes with --annotations"),
+        ({"split": "ochuman-val", "boxes": "gt"}, "replay takes no boxes"),
+        ({"split": "ochuman-val", "weights": "w"}, "replay takes no weights"),
+        ({"split": "ochuman-vla"}, "did you mean ochuman-val"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_looked_for(
+    tmp_path: Path, values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        gather(Replay.card, asked(tmp_path, **values))
+    assert said in str(refused.value)
+
+
+def test_other_keypoints_are_refused_before_anything_is_missing(tmp_path: Path) -> None:
+    card = replace(HRNET, skeletons=("mupots-17",))
+    with pytest.raises(UsageError, match="gives mupots-17, ochuman-val has coco-17"):
+        gather(card, asked(tmp_path, split="ochuman-val"))

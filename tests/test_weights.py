@@ -1,0 +1,100 @@
+"""Where weights are looked for, and what is said when they are not there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from crowdbench.errors import MissingError
+from crowdbench.registry import load_predictor, predictor_names
+from crowdbench.weights import find_weights
+
+HRNET = load_predictor("hrnet-w32-256x192").card
+MIPNET = load_predictor("mipnet").card
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CROWDBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_file_that_is_named_comes_first(folder: Path) -> None:
+    (folder / "hrnet-w32-256x192.pth").write_bytes(b"usual")
+    (folder / "mine.bin").write_bytes(b"mine")
+    found = find_weights(HRNET, "coco-17", "mine.bin")
+    assert found.path == Path("mine.bin")
+    assert found.digest is not None
+    assert found.digest.sha256 == hashlib.sha256(b"mine").hexdigest()
+    assert (found.digest.name, found.digest.size) == ("mine.bin", 4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hrnet-w32-256x192.pth", "hrnet-w32-256x192.pth.tar", "hrnet-w32-256x192.safetensors",
+        "hrnet-w32-256x192", "pose_hrnet_w32_256x192.pth",
+    ],
+)  # fmt: skip
+def test_a_file_of_the_usual_name_is_found(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"x")
+    assert find_weights(HRNET, "coco-17", None).path == folder / name
+
+
+def test_other_keypoints_have_another_file(folder: Path) -> None:
+    (folder / "hrnet-w32-256x192.pth").write_bytes(b"x")
+    (folder / "pose_hrnet_w32_256x192.pth").write_bytes(b"x")
+    with pytest.raises(MissingError, match=r"hrnet-w32-256x192-crowdpose-14\.pth is not in"):
+        find_weights(HRNET, "crowdpose-14", None)
+    (folder / "hrnet-w32-256x192-crowdpose-14.pth").write_bytes(b"x")
+    assert find_weights(HRNET, "crowdpose-14", None).path is not None
+
+
+def test_a_short_name_counts_too(folder: Path) -> None:
+    (folder / "mipnet.pth").write_bytes(b"x")
+    assert find_weights(MIPNET, "coco-17", None, "mipnet").path == folder / "mipnet.pth"
+    (folder / "mipnet-hrnet-w48-384x288.pth").write_bytes(b"x")
+    found = find_weights(MIPNET, "coco-17", None, "mipnet").path
+    assert found == folder / "mipnet-hrnet-w48-384x288.pth"
+
+
+def test_random_ones_have_no_file(folder: Path) -> None:
+    assert find_weights(HRNET, "coco-17", "random") == (None, None)
+    (folder / "random").write_bytes(b"x")
+    assert find_weights(HRNET, "coco-17", "random").path == Path("random")
+
+
+def test_what_is_missing_says_where_to_get_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MissingError) as missing:
+        find_weights(HRNET, "coco-17", None)
+    said = str(missing.value)
+    assert "get pose_hrnet_w32_256x192.pth from https://drive.google.com/" in said
+    assert f"is not in {folder}" in said
+    assert "put it into $CROWDBENCH_WEIGHTS as hrnet-w32-256x192.pth" in said
+    monkeypatch.delenv("CROWDBENCH_WEIGHTS")
+    with pytest.raises(MissingError, match="CROWDBENCH_WEIGHTS is not set"):
+        find_weights(HRNET, "coco-17", None)
+    with pytest.raises(MissingError, match=r"nowhere\.pth is not there"):
+        find_weights(HRNET, "coco-17", "nowhere.pth")
+    with pytest.raises(MissingError, match="is a folder"):
+        find_weights(HRNET, "coco-17", str(folder))
+    with pytest.raises(MissingError, match="no official weights are known"):
+        find_weights(HRNET, "crowdpose-14", None)
+
+
+def test_every_official_file_belongs_to_a_predictor() -> None:
+    from crowdbench.weights import _official_weights
+
+    names = set(predictor_names())
+    assert names >= set(_official_weights())
+    with_files = {name for name in names if load_predictor(name).card.weights}
+    assert with_files == {*_official_weights(), "mipnet"}
+    for name in with_files:
+        [file] = load_predictor(name).card.weights
+        assert file.skeleton == "coco-17"
+        assert "https://" in file.get
