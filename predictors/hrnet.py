@@ -10,11 +10,18 @@ this, takes the sign of the difference of the neighbours on each axis.
 
 from __future__ import annotations
 
-from crowdbench.card import Card
 from crowdbench.datasets.split import Split
 from crowdbench.merging import AS_THEY_ARE, Merging
-from crowdbench.weights import official_weights
 from predictors.topdown.predictor import Method, TopDown
+from predictors.topdown.variants import Family, make_variant
+
+_FAMILY = Family(
+    "HRNet",
+    "Sun, Xiao, Liu and Wang: Deep High-Resolution Representation Learning for Human Pose "
+    "Estimation. CVPR 2019",
+    2019,
+    "MIT (official code)",
+)
 
 
 class HRNet(TopDown):
@@ -30,31 +37,13 @@ class HRNet(TopDown):
         return AS_THEY_ARE if split.name.startswith("ochuman-") else super().merging(split)
 
 
-def _variant(width: int, input_size: tuple[int, int]) -> type[HRNet]:
-    rows, columns = input_size
-    name = f"hrnet-w{width}-{rows}x{columns}"
-    card = Card(
-        name=name,
-        description=f"HRNet-W{width}, {rows}x{columns}",
-        skeletons=("coco-17", "crowdpose-14"),
-        method="HRNet",
-        paper=(
-            "Sun, Xiao, Liu and Wang: Deep High-Resolution Representation Learning for Human Pose "
-            "Estimation. CVPR 2019"
-        ),
-        year=2019,
-        licence="MIT (official code)",
-        backbone=f"HRNet-W{width}",
-        input_size=f"{rows}x{columns}",
-        published=(f"hrnet-w{width}", "hrnet"),
-        needs_weights=True,
-        weights=official_weights(name),
-    )
-    method = Method(name, input_size)
-    return type(name, (HRNet,), {"card": card, "method": method, "__doc__": card.description})
+def _variant(channels: int, height: int, width: int) -> type[HRNet]:
+    method = Method(f"hrnet-w{channels}-{height}x{width}", (height, width))
+    published = (f"hrnet-w{channels}", "hrnet")
+    return make_variant(HRNet, _FAMILY, f"HRNet-W{channels}", method, published)
 
 
-W32_256x192 = _variant(32, (256, 192))
-W32_384x288 = _variant(32, (384, 288))
-W48_256x192 = _variant(48, (256, 192))
-W48_384x288 = _variant(48, (384, 288))
+W32_256x192 = _variant(32, 256, 192)
+W32_384x288 = _variant(32, 384, 288)
+W48_256x192 = _variant(48, 256, 192)
+W48_384x288 = _variant(48, 384, 288)

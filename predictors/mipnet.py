@@ -12,18 +12,23 @@ paper does: 0 is the person that the box belongs to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from crowdbench.card import Card
-from crowdbench.weights import official_weights
 from predictors.topdown.predictor import Method, TopDown
+from predictors.topdown.variants import Family, make_variant
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_FAMILY = Family(
+    "MIPNet",
+    "Khirodkar, Chari, Agrawal and Tyagi: Multi-Instance Pose Networks: Rethinking Top-Down Pose "
+    "Estimation. ICCV 2021",
+    2021,
+)
 # Of the box score, for the person that the box belongs to and for the other one (DECAY_THRE).
 _FACTORS = (1.0, 0.5)
-_BACKBONES = {
+_BACKBONES: dict[str, tuple[str, Literal["RGB", "BGR"]]] = {
     "r50": ("ResNet-50", "BGR"),
     "r101": ("ResNet-101", "BGR"),
     "r152": ("ResNet-152", "BGR"),
@@ -43,36 +48,21 @@ class MIPNet(TopDown):
         return network.forward_instances(images, selectors(len(self.method.factors)))
 
 
-def _variant(key: str, input_size: tuple[int, int]) -> type[MIPNet]:
-    (backbone, channels), (height, width) = _BACKBONES[key], input_size
+def _variant(key: str, height: int, width: int) -> type[MIPNet]:
+    backbone, channels = _BACKBONES[key]
     name = f"mipnet-{key}-{height}x{width}"
-    card = Card(
-        name=name,
-        description=f"MIPNet, {backbone}, {height}x{width}, two persons for each box",
-        skeletons=("coco-17", "crowdpose-14"),
-        method="MIPNet",
-        paper=(
-            "Khirodkar, Chari, Agrawal and Tyagi: Multi-Instance Pose Networks: Rethinking "
-            "Top-Down Pose Estimation. ICCV 2021"
-        ),
-        year=2021,
-        backbone=backbone,
-        input_size=f"{height}x{width}",
-        published=("mipnet",),
-        needs_weights=True,
-        weights=official_weights(name),
-    )
-    method = Method(name, input_size, "BGR" if channels == "BGR" else "RGB", factors=_FACTORS)
-    return type(name, (MIPNet,), {"card": card, "method": method, "__doc__": card.description})
+    method = Method(name, (height, width), channels, factors=_FACTORS)
+    remark = "two persons for each box"
+    return make_variant(MIPNet, _FAMILY, backbone, method, ("mipnet",), remark)
 
 
-R50_256x192 = _variant("r50", (256, 192))
-R50_384x288 = _variant("r50", (384, 288))
-R101_256x192 = _variant("r101", (256, 192))
-R101_384x288 = _variant("r101", (384, 288))
-R152_256x192 = _variant("r152", (256, 192))
-R152_384x288 = _variant("r152", (384, 288))
-HRNetW32_256x192 = _variant("hrnet-w32", (256, 192))
-HRNetW32_384x288 = _variant("hrnet-w32", (384, 288))
-HRNetW48_256x192 = _variant("hrnet-w48", (256, 192))
-HRNetW48_384x288 = _variant("hrnet-w48", (384, 288))
+R50_256x192 = _variant("r50", 256, 192)
+R50_384x288 = _variant("r50", 384, 288)
+R101_256x192 = _variant("r101", 256, 192)
+R101_384x288 = _variant("r101", 384, 288)
+R152_256x192 = _variant("r152", 256, 192)
+R152_384x288 = _variant("r152", 384, 288)
+HRNetW32_256x192 = _variant("hrnet-w32", 256, 192)
+HRNetW32_384x288 = _variant("hrnet-w32", 384, 288)
+HRNetW48_256x192 = _variant("hrnet-w48", 256, 192)
+HRNetW48_384x288 = _variant("hrnet-w48", 384, 288)

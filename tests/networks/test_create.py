@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ from predictors.networks.cost import n_parameters
 from predictors.networks.hrnet import HRNet, HRNetConfig, PoseHRNet
 from predictors.networks.mipnet import MIMB, MIPNetHRNet, MIPNetResNet, selectors
 from predictors.networks.pose_resnet import CONFIGS, PoseResNet, ResNet, ResNetConfig
+from tests.networks.filled import filled, filler, on_meta
 
 GOLDEN = [
     "simplebaseline-r50-256x192",
@@ -42,34 +40,12 @@ SMALL_HRNET = HRNetConfig(8)
 SMALL_RESNET = ResNetConfig((1, 1, 1, 1))
 
 
-def on_meta(variant: str, **overrides: Any) -> nn.Module:
-    with torch.device("meta"):
-        return create(variant, **overrides)
-
-
 def entries_of(network: nn.Module) -> list[list[Any]]:
     """Return names, shapes and types as the reference files list them."""
     return [
         [name, list(tensor.shape), str(tensor.dtype).removeprefix("torch.")]
         for name, tensor in network.state_dict().items()
     ]
-
-
-@cache
-def filler(shared: Path) -> ModuleType:
-    """Return the reference's fill.py."""
-    spec = importlib.util.spec_from_file_location("fill", shared / "reference/fill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def filled(shared: Path, variant: str) -> nn.Module:
-    """Return a network with the reference's weights."""
-    # Its values are overwritten, so that none need be drawn.
-    return filler(shared).fill(on_meta(variant).to_empty(device="cpu"))
 
 
 def small_images(n: int = 2) -> torch.Tensor:

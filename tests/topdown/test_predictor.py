@@ -23,7 +23,7 @@ from predictors.networks import create
 from predictors.networks.checkpoints import load_checkpoint
 from predictors.networks.mipnet import selectors
 from tests.command import Crowdbench, contents
-from tests.topdown.filled import write_checkpoint
+from tests.networks.filled import write_checkpoint
 
 
 def job(shared: Path, predictor: str, data: str, output: Path, weights: Path) -> Job:
