@@ -25,6 +25,7 @@ from crowdbench.results import Metrics
 from crowdbench.running.steps import Job, predict_job, run_job, score_run
 from crowdbench.structures import Poses
 from tests.command import contents
+from tests.networks.filled import write_checkpoint
 from tests.running.small import Grey, Whole, write_images
 
 
@@ -213,33 +214,44 @@ class Slow(small.Grey):
         time.sleep(0.02)
         return super().predict(batch)
 """
+# Shards of one image, so that even three images can be interrupted.
+_REAL = """
+import msgspec
+from predictors.simplebaseline import R50_256x192
+
+class Real(R50_256x192):
+    card = msgspec.structs.replace(R50_256x192.card, images_per_shard=1)
+"""
 
 
-def test_killed_at_random_moments_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
-    path = write_images(tmp_path / "images", 26)
-    (tmp_path / "slow.py").write_text(_SLOW)
-    root = Path(__file__).parents[2]
+def kill_and_resume(folder: Path, arguments: list[str], most: int) -> int:
+    """Run a command whole, and another time killed at random moments; return how often it was.
 
-    def command(output: str, workers: str) -> list[str]:
+    Args:
+        folder: where to run it; the results are in its folders ``whole`` and ``r``.
+        arguments: of ``crowdbench run``.
+        most: shards that are made before a kill, at most.
+    """
+
+    def command(output: str, workers: int) -> list[str]:
         return [
-            sys.executable, "-m", "crowdbench", "run", "--predictor", "slow.py:Slow",
-            "--annotations", str(path), "--skeleton", "coco-17", "--images", str(path.parent),
-            "--workers", workers, "--batch-size", "3", "--no-report", "--output", output, "-q",
+            sys.executable, "-m", "crowdbench", "run", *arguments, "--workers", str(workers),
+            "--batch-size", "3", "--device", "cpu", "--no-report", "--output", output, "-q",
         ]  # fmt: skip
 
     def n_shards() -> int:
-        return len(list((tmp_path / "r/candidates").glob("*.npz")))
+        return len(list((folder / "r/candidates").glob("*.npz")))
 
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    subprocess.run(command("whole", "0"), cwd=tmp_path, env=environment, check=True)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run(command("whole", 0), cwd=folder, env=environment, check=True)
     rng, n_killed = random.Random(0), 0
     for attempt in range(100):
         process = subprocess.Popen(
-            command("r", str(attempt % 3)), cwd=tmp_path, env=environment,
-            stderr=subprocess.PIPE, start_new_session=True,
+            command("r", attempt % 3), cwd=folder, env=environment, stderr=subprocess.PIPE,
+            start_new_session=True,
         )  # fmt: skip
         # When it has got some shards further, or at any moment of its start.
-        goal = n_shards() + rng.randint(1, 3)
+        goal = n_shards() + rng.randint(1, most)
         deadline = time.monotonic() + (rng.uniform(0, 0.6) if attempt % 4 == 3 else 60)
         while process.poll() is None and n_shards() < goal and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -251,9 +263,31 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same_run(tmp_path: Path)
         if process.returncode == 0:
             break
         assert process.returncode == -signal.SIGKILL, said.decode()
-    assert n_killed > 2
+    assert RunFolder(folder / "r").has(Metrics)
+    return n_killed
+
+
+def test_killed_at_random_moments_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
+    path = write_images(tmp_path / "images", 26)
+    (tmp_path / "slow.py").write_text(_SLOW)
+    arguments = [
+        "--predictor", "slow.py:Slow", "--annotations", str(path), "--skeleton", "coco-17",
+        "--images", str(path.parent),
+    ]  # fmt: skip
+    assert kill_and_resume(tmp_path, arguments, 3) > 2
     assert same_bytes(tmp_path / "whole", tmp_path / "r")
-    assert RunFolder(tmp_path / "r").has(Metrics)
+
+
+def test_a_network_on_real_images_goes_on_after_a_kill(shared: Path, tmp_path: Path) -> None:
+    data = shared / "data/ochuman"
+    (tmp_path / "real.py").write_text(_REAL)
+    weights = write_checkpoint(shared, tmp_path, "simplebaseline-r50-256x192")
+    arguments = [
+        "--predictor", "real.py:Real", "--annotations", str(data / "test_ochuman.json"),
+        "--skeleton", "coco-17", "--images", str(data), "--weights", str(weights),
+    ]  # fmt: skip
+    assert kill_and_resume(tmp_path, arguments, 1) > 0
+    assert same_bytes(tmp_path / "whole", tmp_path / "r")
 
 
 def test_a_file_names_a_predictor_of_ones_own(tmp_path: Path) -> None:
