@@ -85,8 +85,8 @@ def _advice(card: Card, skeleton: str) -> str:
     official = _official(card, skeleton)
     if official is None:
         return "no official weights are known; train some"
-    name = f"get {official.file} from " if official.file else ""
-    return f"{name}{official.get}" + (f" ({official.note})" if official.note else "")
+    words = f"get {official.file or 'the file'} from {official.get}"
+    return words + (f" ({official.note})" if official.note else "")
 
 
 @cache

@@ -268,7 +268,7 @@ def kill_and_resume(folder: Path, arguments: list[str], most: int) -> int:
 
 
 def test_killed_at_random_moments_and_resumed_it_is_the_same_run(tmp_path: Path) -> None:
-    path = write_images(tmp_path / "images", 26)
+    path = write_images(tmp_path / "images", 18)
     (tmp_path / "slow.py").write_text(_SLOW)
     arguments = [
         "--predictor", "slow.py:Slow", "--annotations", str(path), "--skeleton", "coco-17",
