@@ -63,7 +63,7 @@ def choose_machine(card: Card, device: str, batch_size: str, workers: str) -> Ma
 def _check_name(device: str) -> None:
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (
-        number and (kind != "cuda" or not number.isdecimal())
+        ":" in device and (kind != "cuda" or not number.isdecimal())
     ):
         raise UsageError(f"--device is {device!r}, expected auto, cpu, cuda, cuda:N or mps")
 

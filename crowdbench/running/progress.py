@@ -55,7 +55,7 @@ class Progress:
                 console=self._console,
                 transient=True,
             )
-            self._bar.add_task(title, total=total, completed=done)
+            self._bar.add_task(title, total=total, completed=done, before=done)
             self._bar.start()
 
     def advance(self, n: int) -> None:
@@ -94,4 +94,6 @@ class Progress:
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:.1f} images/s")
+        # Since the start; rich's own rate jumps with every batch.
+        made, elapsed = task.completed - task.fields["before"], task.elapsed
+        return Text(f"{made / elapsed:.1f} images/s" if made and elapsed else "")

@@ -31,6 +31,7 @@ def test_numbers_are_taken_as_given() -> None:
         (("gpu", "auto", "auto"), "--device is 'gpu', expected auto, cpu"),
         (("cuda:x", "auto", "auto"), "--device is 'cuda:x'"),
         (("cpu:1", "auto", "auto"), "--device is 'cpu:1'"),
+        (("cuda:", "auto", "auto"), "--device is 'cuda:'"),
         (("cpu", "0", "auto"), "--batch-size is '0', expected auto or a number from 1 up"),
         (("cpu", "-1", "auto"), "--batch-size is '-1'"),
         (("cpu", "many", "auto"), "--batch-size is 'many'"),
