@@ -189,17 +189,12 @@ class TopDown(Predictor):
         import torch
 
         from predictors.networks import create
-        from predictors.networks.cost import multiply_adds, n_parameters, published_gflops
+        from predictors.networks.cost import cost_of
 
-        def build() -> nn.Module:
-            return create(self.method.network, num_joints=len(self._skeleton)).eval()
-
-        def run(network: nn.Module) -> Tensor:
-            return self.heatmaps(network, torch.empty(1, 3, *self.method.input_size))
-
-        with torch.device("meta"):
-            n = n_parameters(build())
-        return Cost(n, multiply_adds(build, run), published_gflops(build, run))
+        return cost_of(
+            lambda: create(self.method.network, num_joints=len(self._skeleton)),
+            lambda net: self.heatmaps(net, torch.empty(1, 3, *self.method.input_size)),
+        )
 
     def heatmaps(self, network: nn.Module, images: Tensor) -> Tensor:
         """Return (I, N, K, h, w): the heatmaps of all instances in N normalised images."""

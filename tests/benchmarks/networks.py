@@ -32,7 +32,7 @@ from crowdbench.running.progress import Progress
 from crowdbench.skeletons import COCO_17
 from crowdbench.structures import Boxes
 from predictors.networks import create
-from predictors.networks.cost import multiply_adds
+from predictors.networks.cost import cost_of
 from predictors.networks.mipnet import selectors
 from predictors.topdown.predictor import TopDown
 
@@ -167,9 +167,9 @@ def _sharing(variant: str, device: str, repeats: int) -> tuple[float, float]:
         return network.forward_instances(images, selectors(2)[:n])
 
     one, two = (
-        multiply_adds(
+        cost_of(
             lambda: create(variant), lambda net, n=n: run(net, n, torch.zeros(1, 3, height, width))
-        )
+        ).multiply_adds
         for n in (1, 2)
     )
     network = create(variant).eval().to(device).to(memory_format=torch.channels_last)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from predictors.networks import VARIANTS, create
-from predictors.networks.cost import multiply_adds, n_parameters, published_gflops
+from predictors.networks.cost import cost_of, n_parameters
 from predictors.networks.mipnet import selectors
 
 PUBLISHED = {
@@ -33,7 +33,7 @@ def one_crop(variant: str) -> Callable[[nn.Module], object]:
 
 @pytest.mark.parametrize("variant", PUBLISHED)
 def test_gflops_are_near_the_published_ones(variant: str) -> None:
-    found = published_gflops(lambda: create(variant), one_crop(variant))
+    found = cost_of(lambda: create(variant), one_crop(variant)).gflops
     assert found == pytest.approx(PUBLISHED[variant], rel=0.015)
     if variant.startswith("hrnet"):
         assert round(found, 1) == PUBLISHED[variant]
@@ -49,11 +49,12 @@ def test_a_convolution_costs_its_kernel_at_each_output() -> None:
     def transposed() -> nn.Module:
         return nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1)
 
-    assert multiply_adds(plain, run) == 2 * (4 * 3) * (3 * 4 * 9)
-    assert published_gflops(plain, run) * 2**30 == 2 * (4 * 3) * (3 * 4 * 9)
+    assert cost_of(plain, run).multiply_adds == 2 * (4 * 3) * (3 * 4 * 9)
+    assert cost_of(plain, run).gflops * 2**30 == 2 * (4 * 3) * (3 * 4 * 9)
     # Each input value meets the whole kernel once; the tables count each output value.
-    assert multiply_adds(transposed, run) == 2 * (8 * 6) * (3 * 4 * 16)
-    assert published_gflops(transposed, run) * 2**30 == 2 * (16 * 12) * (3 * 4 * 16)
+    assert cost_of(transposed, run).multiply_adds == 2 * (8 * 6) * (3 * 4 * 16)
+    assert cost_of(transposed, run).gflops * 2**30 == 2 * (16 * 12) * (3 * 4 * 16)
+    assert cost_of(transposed, run).parameters == 3 * 4 * 16 + 4
 
 
 def test_a_second_instance_costs_less_than_a_second_pass() -> None:
@@ -65,7 +66,7 @@ def test_a_second_instance_costs_less_than_a_second_pass() -> None:
     def build() -> nn.Module:
         return create("mipnet-hrnet-w32-256x192")
 
-    one, two = multiply_adds(build, passes(1)), multiply_adds(build, passes(2))
+    one, two = (cost_of(build, passes(n)).multiply_adds for n in (1, 2))
     assert one == pytest.approx(7.645e9, rel=1e-3)
     assert 1.3 < two / one < 1.5
 
