@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crowdbench.candidates import join_poses, no_poses
 from crowdbench.card import Card
 from crowdbench.datasets import load_boxes, load_own
 from crowdbench.datasets.split import Split
 from crowdbench.errors import CrowdbenchError, UnknownNameError
 from crowdbench.predictor import Predictor, Request
-from crowdbench.running.feeding import Fed, feeding, parts_of
-from crowdbench.running.predict import check_poses
+from crowdbench.running.feeding import feeding, parts_of
+from crowdbench.running.returned import join_batches, predict_batch
 from crowdbench.skeletons import COCO_17, SKELETONS, Skeleton
 from crowdbench.structures import Boxes, Poses
 from crowdbench.weights import Weights
@@ -156,17 +155,8 @@ class _Bench:
         if backwards:
             parts.reverse()
         with feeding(self.predictor, self._split, self._boxes, parts, workers) as batches:
-            found = [self._predicted_batch(fed) for fed in batches]
-        poses = join_poses([no_poses(len(self._split.skeleton)), *found])
-        order = np.lexsort((poses.box_index, -poses.instance, poses.image_index))
-        return poses.take(order)
-
-    def _predicted_batch(self, fed: Fed) -> Poses:
-        poses = self.predictor.predict(fed.batch)
-        check_poses(poses, fed, self.predictor, self._split)
-        if fed.box_rows is None:
-            return poses
-        return replace(poses, box_index=fed.box_rows[poses.box_index])
+            found = [predict_batch(self.predictor, fed) for fed in batches]
+        return join_batches(found, len(self._split.skeleton))
 
     def _difference(self, found: Poses, expected: Poses) -> str | None:
         """Return where two predictions differ, or None."""

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from crowdbench.candidates import (
     Candidates,
     Shard,
-    join_poses,
     join_shards,
-    no_poses,
     read_shard,
     shard_paths,
     write_shard,
@@ -23,12 +19,13 @@ from crowdbench.candidates import (
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.image_files import missing_images
 from crowdbench.datasets.split import Split
-from crowdbench.errors import InputError, MissingError, UsageError
+from crowdbench.errors import InputError, MissingError
 from crowdbench.predictor import Predictor
 from crowdbench.record import RunFolder
 from crowdbench.results import SkippedImage
 from crowdbench.running.feeding import Fed, Part, feeding, parts_of
 from crowdbench.running.progress import Progress
+from crowdbench.running.returned import join_batches, predict_batch
 from crowdbench.structures import Boxes, Poses
 
 # Names that a message about many images shows.
@@ -93,8 +90,10 @@ class Prediction:
         boxes: Boxes | None,
         conditions: ConditionSettings,
         means: Means,
+        *,
+        anew: bool,
     ) -> None:
-        """Plan it; nothing is read or written yet.
+        """Plan it, and read what is there, unless it is to be made anew; nothing is written.
 
         A predictor whose poses depend on the other boxes of the image predicts anew for every
         threshold of ``detector-confidence`` at which boxes fall away.
@@ -108,17 +107,22 @@ class Prediction:
                 self._sweep[t] = (
                     self._whole if kept.all() else Pass(folder.candidates_from(t), boxes.take(kept))
                 )
+        self._there: dict[Path, Shard] = {}
+        for path in itertools.chain.from_iterable(map(self._paths, self._passes())):
+            if not anew and path.is_file():
+                shard = read_shard(path)
+                # One that lacks images counts only if that is wanted.
+                if means.skip_bad_images or not shard.skipped:
+                    self._there[path] = shard
         self.tally = Tally()
 
-    def missing_shards(self) -> int:
-        """Return how many shards have to be made."""
-        return sum(len(self._missing(one)) for one in self._passes())
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing has to be predicted any more."""
+        return not any(self._missing(one) for one in self._passes())
 
-    def check_images(self, anew: bool) -> None:
+    def check_images(self) -> None:
         """Refuse to begin when image files are missing, unless they are to be skipped.
-
-        Args:
-            anew: whether shards that are there now will be made again.
 
         Raises:
             MissingError: with their number and the first names.
@@ -126,8 +130,7 @@ class Prediction:
         if not self._predictor.card.needs_images or self._means.skip_bad_images:
             return
         images = self._split.images
-        numbers = range(self._n_shards) if anew else self._missing(self._whole)
-        parts = itertools.chain.from_iterable(self._parts(self._whole, numbers, None).values())
+        parts = itertools.chain.from_iterable(self._parts(self._whole, None).values())
         rows = [row for part in parts for row in part.images.tolist()]
         missing = missing_images(images, rows)
         if missing:
@@ -150,14 +153,14 @@ class Prediction:
         """
         started = time.perf_counter()
         title, n_images = self._predictor.card.name, len(self._split.images)
-        done = n_images * len(self._passes()) - sum(
-            min((i + 1) * self._step, n_images) - i * self._step
-            for one in self._passes()
-            for i in self._missing(one)
+        passes = self._passes()
+        to_do = sum(
+            stop - start for one in passes for start, stop in map(self._range, self._missing(one))
         )
         with self._means.progress as progress:
-            progress.start(title, n_images * len(self._passes()), done)
-            made = {one.place: self._make_pass(one) for one in self._passes()}
+            total = n_images * len(passes)
+            progress.start(title, total, total - to_do)
+            made = {one.place: self._make_pass(one) for one in passes}
         self.tally.seconds += time.perf_counter() - started
         bad = {image.image_id: image for shard in made.values() for image in shard.skipped}
         if bad and not self._means.skip_bad_images:
@@ -171,66 +174,50 @@ class Prediction:
         sweep = {t: made[one.place].poses for t, one in self._sweep.items()}
         return Candidates(whole.poses, sweep, whole.skipped)
 
-    @property
-    def _step(self) -> int:
-        return self._predictor.card.images_per_shard
-
-    @property
-    def _n_shards(self) -> int:
-        return -(-len(self._split.images) // self._step)
-
     def _passes(self) -> list[Pass]:
         """Return all different passes, the one from all boxes first."""
         return list({one.place: one for one in (self._whole, *self._sweep.values())}.values())
 
+    def _paths(self, one: Pass) -> list[Path]:
+        """Return the files of a pass's shards."""
+        step = self._predictor.card.images_per_shard
+        return shard_paths(one.place, len(self._split.images), step)
+
     def _missing(self, one: Pass) -> list[int]:
         """Return the numbers of the shards that have to be made."""
-        paths = shard_paths(one.place, len(self._split.images), self._step)
-        return [i for i, path in enumerate(paths) if self._found(path) is None]
+        return [i for i, path in enumerate(self._paths(one)) if path not in self._there]
 
-    def _found(self, path: Path) -> Shard | None:
-        """Return the shard if it is there; one that lacks images only if that is wanted."""
-        shard = read_shard(path) if path.is_file() else None
-        return None if shard and shard.skipped and not self._means.skip_bad_images else shard
+    def _range(self, number: int) -> tuple[int, int]:
+        """Return the first image of a shard, and the one after its last."""
+        step = self._predictor.card.images_per_shard
+        return number * step, min((number + 1) * step, len(self._split.images))
 
-    def _parts(
-        self, one: Pass, numbers: Iterable[int], batch_size: int | None
-    ) -> dict[int, list[Part]]:
-        """Return the batches of the shards with these numbers, by number."""
-        n_images, whole_images = len(self._split.images), not self._predictor.card.boxes_independent
+    def _parts(self, one: Pass, batch_size: int | None) -> dict[int, list[Part]]:
+        """Return the batches of the shards that have to be made, by number."""
+        whole_images = not self._predictor.card.boxes_independent
         return {
-            i: parts_of(
-                i * self._step,
-                min((i + 1) * self._step, n_images),
-                one.boxes,
-                batch_size,
-                whole_images,
-            )
-            for i in numbers
+            i: parts_of(*self._range(i), one.boxes, batch_size, whole_images)
+            for i in self._missing(one)
         }
 
     def _make_pass(self, one: Pass) -> Shard:
-        parts = self._parts(one, self._missing(one), self._means.batch_size)
+        parts = self._parts(one, self._means.batch_size)
         flat = list(itertools.chain.from_iterable(parts.values()))
         shards = []
         with feeding(self._predictor, self._split, one.boxes, flat, self._means.workers) as fed:
-            paths = shard_paths(one.place, len(self._split.images), self._step)
-            for i, path in enumerate(paths):
+            for i, path in enumerate(self._paths(one)):
                 if i in parts:
                     shard = self._make_shard(i, itertools.islice(fed, len(parts[i])))
                     if not shard.skipped or self._means.skip_bad_images:
                         write_shard(path, shard)
                 else:
-                    found = self._found(path)
-                    assert found is not None
-                    shard = found
+                    shard = self._there[path]
                 shards.append(shard)
         return join_shards(shards)
 
     def _make_shard(self, number: int, batches: Iterator[Fed]) -> Shard:
-        start = number * self._step
-        stop = min(start + self._step, len(self._split.images))
-        found = [no_poses(len(self._split.skeleton))]
+        start, stop = self._range(number)
+        found: list[Poses] = []
         skipped: dict[int, SkippedImage] = {}
         at = start
         for fed in batches:
@@ -242,15 +229,13 @@ class Prediction:
             at = here
         self._means.progress.advance(stop - at)
         self.tally.images += stop - start
-        poses = join_poses(found)
-        # The same order whatever the batches were.
-        order = np.lexsort((poses.box_index, -poses.instance, poses.image_index))
-        return Shard(poses.take(order), tuple(skipped[key] for key in sorted(skipped)))
+        poses = join_batches(found, len(self._split.skeleton))
+        return Shard(poses, tuple(skipped[key] for key in sorted(skipped)))
 
     def _predict(self, fed: Fed) -> Poses:
         clock = time.perf_counter()
         try:
-            poses = self._predictor.predict(fed.batch)
+            poses = predict_batch(self._predictor, fed)
         except RuntimeError as error:
             if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
                 raise
@@ -259,60 +244,13 @@ class Prediction:
                 "a smaller --batch-size goes on"
             ) from None
         self.tally.network_seconds += time.perf_counter() - clock
-        check_poses(poses, fed, self._predictor, self._split)
         self.tally.persons += len(poses) if fed.batch.boxes is None else len(fed.batch.boxes.scores)
-        if fed.box_rows is None:
-            return poses
-        return replace(poses, box_index=fed.box_rows[poses.box_index])
+        return poses
 
 
 def sweep_thresholds(conditions: ConditionSettings) -> tuple[float, ...]:
     """Return the thresholds of ``detector-confidence``; none if it is not asked for."""
     return tuple(t for t in conditions.values.get("detector-confidence", ()) if t is not None)
-
-
-def check_poses(poses: Poses, fed: Fed, predictor: Predictor, split: Split) -> None:
-    """Refuse what a predictor returned if it is no such poses as `Predictor.predict` promises.
-
-    Raises:
-        UsageError: naming the predictor, what was found and what was expected.
-    """
-
-    def refuse(found: str, expected: str) -> UsageError:
-        name = predictor.card.name
-        return UsageError(f"predictor {name}: predict returned {found}, expected {expected}")
-
-    if not isinstance(poses, Poses):
-        raise refuse(f"{type(poses).__name__}", "crowdbench.structures.Poses")
-    n, k = len(poses.scores), len(split.skeleton)
-    shapes = {
-        "keypoints": (n, k, 2),
-        "keypoint_scores": (n, k),
-        "image_index": (n,),
-        "box_index": (n,),
-        "instance": (n,),
-        "boxes": (n, 4),
-        "box_scores": (n,),
-        "areas": (n,),
-    }
-    for name, shape in shapes.items():
-        value = getattr(poses, name)
-        if value is not None and value.shape != shape:
-            raise refuse(f"{name} of shape {value.shape}", f"{shape}")
-        if value is not None and not np.isfinite(value).all():
-            raise refuse(f"{name} that are not finite", "finite numbers")
-    if not np.isfinite(poses.scores).all():
-        raise refuse("scores that are not finite", "finite numbers")
-    if not np.isin(poses.image_index, fed.batch.images).all():
-        raise refuse("poses of images that were not asked for", "image_index among batch.images")
-    boxes = fed.batch.boxes
-    if boxes is None:
-        return
-    inside = (poses.box_index >= 0) & (poses.box_index < len(boxes.scores))
-    if not inside.all():
-        raise refuse("box_index without a box", f"rows of the {len(boxes.scores)} boxes")
-    if (boxes.image_index[poses.box_index] != poses.image_index).any():
-        raise refuse("poses of another image than their box", "image_index of the box")
 
 
 def _some(names: list[str]) -> str:

@@ -109,14 +109,14 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
     folder = RunFolder(job.output or Path("runs") / f"{_short_name(job, card)}@{split.name}")
     goes_on = folder.check_for(run, job.overwrite, job.resume)
     means = Means(machine.batch_size, machine.workers, job.skip_bad_images, Progress(job.quiet))
-    prediction = Prediction(folder, split, predictor, boxes, conditions, means)
+    prediction = Prediction(folder, split, predictor, boxes, conditions, means, anew=not goes_on)
     latency: list[float] = []
-    prediction.check_images(anew=not goes_on)
-    if not goes_on or prediction.missing_shards():
+    prediction.check_images()
+    if not prediction.is_complete:
         predictor.load(machine.device, None if weights is None else weights.path)
     if not folder.open_for(run, job.overwrite, job.resume):
         folder.write(run)
-    if weights is not None and prediction.missing_shards():
+    if weights is not None and not prediction.is_complete:
         latency = measure_latency(predictor, split, boxes)
     candidates = prediction.make()
     speed = describe_speed(predictor, machine, prediction.tally, latency)

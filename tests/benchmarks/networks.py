@@ -117,7 +117,9 @@ def _predict(
     with tempfile.TemporaryDirectory() as folder:
         means = Means(batch_size, workers, False, progress)
         conditions = ConditionSettings()
-        prediction = Prediction(RunFolder(Path(folder)), split, predictor, boxes, conditions, means)
+        prediction = Prediction(
+            RunFolder(Path(folder)), split, predictor, boxes, conditions, means, anew=True
+        )
         prediction.make()
         return prediction.tally.seconds
 
