@@ -130,7 +130,9 @@ class Predictor(ABC):
         """
 
     def prepare(self, image: Array, boxes: Boxes | None) -> Any:
-        """Return what `predict` is to get of an image; runs in worker processes, before `load`.
+        """Return what `predict` is to get of an image.
+
+        It may run in another process than `load` and `predict`, so it uses nothing they made.
 
         Args:
             image: (H, W, 3) uint8 RGB, orientation tags ignored.

@@ -141,6 +141,18 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     speed: Speed
 
 
+def are_of_one_run(run: Run, metrics: Metrics) -> bool:
+    """Return whether metrics are those of a run.
+
+    Scores can be made again under other conditions, and which images can't be read is found on the
+    way; all else of the protocol is the run's.
+    """
+    asked = msgspec.structs.replace(
+        metrics.protocol, conditions=run.protocol.conditions, skipped=run.protocol.skipped
+    )
+    return asked == run.protocol
+
+
 Record = Run | Metrics | WorstImages | Environment
 T = TypeVar("T", Run, Metrics, WorstImages, Environment)
 _FILES: dict[type, str] = {
@@ -248,23 +260,15 @@ class RunFolder:
             )
         return resume
 
-    def open_for(self, run: Run, overwrite: bool, resume: bool = True) -> bool:
-        """Make the folder ready for `run` and return whether it goes on with an unfinished one.
-
-        Arguments and errors as `check_for`; what is not gone on with is removed.
-        """
-        goes_on = self.check_for(run, overwrite, resume)
-        if not goes_on and self.path.is_dir():
-            self._clear()
-        return goes_on
-
     def sweep(self) -> None:
         """Remove what killed processes left of files they had not finished."""
         for leftover in self.path.rglob(f".*{TEMPORARY}"):
             leftover.unlink(missing_ok=True)
 
-    def _clear(self) -> None:
-        """Remove what a run consists of; other files stay."""
+    def clear(self) -> None:
+        """Remove what a run consists of; other files stay, and the folder need not be there."""
+        if not self.path.is_dir():
+            return
         for name in _CONTENT:
             entry = self.path / name
             if entry.is_dir():

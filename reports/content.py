@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from crowdbench.errors import CrowdbenchError, InputError
-from crowdbench.record import Environment, Run, RunFolder
+from crowdbench.record import Environment, Run, RunFolder, are_of_one_run
 from crowdbench.results import Metrics, WorstImages
 from reports.condition_tables import condition_tables, robustness_table
 from reports.plot import Plot
@@ -119,12 +117,7 @@ def read_content(folder: RunFolder) -> Content:
         InputError: if a record is broken, or the records do not belong together.
     """
     run, metrics = folder.read(Run), folder.read(Metrics)
-    # Scores can be made again under other conditions, and which images can't be read is found on
-    # the way; all else is the run's.
-    asked = msgspec.structs.replace(
-        metrics.protocol, conditions=run.protocol.conditions, skipped=run.protocol.skipped
-    )
-    if asked != run.protocol:
+    if not are_of_one_run(run, metrics):
         raise InputError(
             f"{folder.path}: metrics.json has another signature than run.json, so its numbers are "
             f"of another run: run `crowdbench score {folder.path}`"

@@ -17,7 +17,7 @@ from crowdbench.errors import InputError, UsageError
 from crowdbench.files import FileDigest
 from crowdbench.metrics.catalogue import in_usual_order
 from crowdbench.protocol import Protocol
-from crowdbench.record import Run, RunFolder
+from crowdbench.record import Run, RunFolder, are_of_one_run
 from crowdbench.results import ConditionDescription, ConditionRow, Metric, Metrics, PrecisionCurve
 from reports.markup import one_line
 from reports.protocol_differences import (
@@ -205,10 +205,7 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 def _read(path: Path) -> tuple[Run, Metrics]:
     folder = RunFolder(path)
     run, metrics = folder.read(Run), folder.read(Metrics)
-    # Which images can't be read is found on the way, so run.json does not say it.
-    asked = msgspec.structs.replace(metrics.protocol, skipped=run.protocol.skipped)
-    found = protocol_differences(asked, run.protocol)
-    if any(difference.comparable != "always" for difference in found):
+    if not are_of_one_run(run, metrics):
         raise InputError(
             f"{path}: metrics.json has another protocol than run.json, so its numbers are of "
             f"another run: run `crowdbench score {path}`"

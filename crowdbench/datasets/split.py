@@ -49,6 +49,10 @@ class Split:
     converted: bool = False
     notes: tuple[str, ...] = ()
 
+    def with_images_in(self, folder: Path) -> Split:
+        """Return the split with its image files in `folder`, which need not be there."""
+        return replace(self, images=replace(self.images, folder=folder))
+
     def first_images(self, limit: int | None) -> Split:
         """Return the split cut to its first `limit` images by id (None: all of them)."""
         if limit is None:

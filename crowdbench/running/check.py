@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,7 +118,7 @@ class _Bench:
     def __init__(self, predictor_class: type[Predictor], folder: Path, device: str) -> None:
         self._class, self._folder = predictor_class, folder
         self._tolerance = 0.0 if device == "cpu" else _TOLERANCE
-        self._split, boxes = _make_split(folder, _skeleton(predictor_class.card))
+        self._split, boxes = _make_split(folder, skeleton_of(predictor_class.card))
         self._boxes = boxes if predictor_class.card.needs_boxes else None
 
     def make(self) -> None:
@@ -174,7 +174,12 @@ class _Bench:
         return None
 
 
-def _skeleton(card: Card) -> Skeleton:
+def skeleton_of(card: Card) -> Skeleton:
+    """Return the keypoint layout that a predictor is checked with.
+
+    Raises:
+        UnknownNameError: if it gives none of the built-in ones.
+    """
     if not card.skeletons:
         return COCO_17
     known = [name for name in card.skeletons if name in SKELETONS]
@@ -223,6 +228,5 @@ def _make_split(folder: Path, skeleton: Skeleton) -> tuple[Split, Boxes]:
     content = {"images": images, "annotations": persons, "categories": categories}
     for name, value in (("annotations", content), ("boxes", boxes), ("predictions", poses)):
         (folder / f"{name}.json").write_text(json.dumps(value))
-    split = load_own(folder / "annotations.json", skeleton)
-    split = replace(split, images=replace(split.images, folder=folder))
+    split = load_own(folder / "annotations.json", skeleton).with_images_in(folder)
     return split, load_boxes(folder / "boxes.json", split, folder)

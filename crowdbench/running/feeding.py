@@ -172,7 +172,7 @@ def feeding(
 ) -> Iterator[Iterator[Fed]]:
     """Yield an iterator over the batches of `parts`, in order, read and prepared.
 
-    The worker processes start at once, before anything heavy is loaded, and end with the context.
+    The worker processes start at once and end with the context.
 
     Args:
         predictor: whose `prepare` is called.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -122,10 +121,8 @@ def _load(asked: Asked) -> Split:
     else:
         assert asked.split is not None
         split = load_split(asked.split, asked.root, asked.limit)
-    if asked.images is None:
-        return split
     # A folder that is not there is told together with all else that is missing.
-    return replace(split, images=replace(split.images, folder=asked.images))
+    return split if asked.images is None else split.with_images_in(asked.images)
 
 
 def _skeleton_name(asked: Asked) -> str:
@@ -145,9 +142,11 @@ def _check_images(asked: Asked, split: Split | None) -> None:
         raise MissingError(
             f"images of {asked.annotations}: give the folder that has them with --images DIR"
         )
-    elif split is None or split.images.folder is None:
+    else:
         manifest, facts = find_split(asked.split)
-        if find_images(asked.root, manifest, facts) is None:
+        # A split that is there has looked already.
+        folder = find_images(asked.root, manifest, facts) if split is None else split.images.folder
+        if folder is None:
             raise missing_images_folder(asked.root, manifest, facts)
 
 

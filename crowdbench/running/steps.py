@@ -23,7 +23,7 @@ from crowdbench.predictor import PRECISIONS, Request
 from crowdbench.record import Environment, Run, RunFolder
 from crowdbench.registry import load_predictor
 from crowdbench.results import Metrics
-from crowdbench.running.check import Verdict, check_predictor
+from crowdbench.running.check import Verdict, check_predictor, skeleton_of
 from crowdbench.running.describe import describe_run
 from crowdbench.running.machine import choose_machine
 from crowdbench.running.needs import Asked, gather
@@ -114,7 +114,8 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
     prediction.check_images()
     if not prediction.is_complete:
         predictor.load(machine.device, None if weights is None else weights.path)
-    if not folder.open_for(run, job.overwrite, job.resume):
+    if not goes_on:
+        folder.clear()
         folder.write(run)
     if weights is not None and not prediction.is_complete:
         latency = measure_latency(predictor, split, boxes)
@@ -130,7 +131,7 @@ def check_job(name: str, weights: str | None, device: str) -> Iterator[Verdict]:
     predictor_class = load_predictor(name)
     card = predictor_class.card
     machine = choose_machine(card, device, "auto", "auto")
-    skeleton = card.skeletons[0] if card.skeletons else "coco-17"
+    skeleton = skeleton_of(card).name
     found = find_weights(card, skeleton, weights, name) if card.needs_weights else None
     yield from check_predictor(predictor_class, found, machine.device)
 

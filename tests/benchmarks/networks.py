@@ -100,8 +100,7 @@ def _make_split(folder: Path, n_images: int, width: int, height: int) -> tuple[S
     content = {"images": images, "annotations": persons, "categories": [{"id": 1, "name": "p"}]}
     path = folder / f"annotations-{n_images}.json"
     path.write_text(json.dumps(content))
-    split = load_own(path, COCO_17)
-    object.__setattr__(split.images, "folder", folder)
+    split = load_own(path, COCO_17).with_images_in(folder)
     return split, load_boxes("gt", split, folder)
 
 

@@ -82,12 +82,10 @@ def test_every_box_is_in_one_batch(images: list[int], size: int | None, whole: b
 def fed(
     path: Path, workers: int, size: int, kind: type[Grey] = Grey, spoil: str | None = None
 ) -> list[Fed]:
-    split = load_own(path, COCO_17)
-    images = split.images
-    object.__setattr__(images, "folder", path.parent)
+    split = load_own(path, COCO_17).with_images_in(path.parent)
     boxes = load_boxes("gt", split, path.parent)
     predictor = kind(Request(split, boxes))
-    parts = parts_of(0, len(images), boxes, size, False)
+    parts = parts_of(0, len(split.images), boxes, size, False)
     if spoil:
         (path.parent / spoil).write_bytes(b"no image")
     with feeding(predictor, split, boxes, parts, workers) as batches:
