@@ -66,13 +66,19 @@ def examine(root: Path | None) -> list[Finding]:
         except CrowdbenchError as error:
             findings.append(Finding(f"predictor {name}", False, str(error)))
     folder = data_root(root)
-    present = [split.name for split in list_splits(folder) if split.path is not None]
+    splits = list_splits(folder)
+    present = [split.name for split in splits if split.path is not None]
+    makeable = [split.name for split in splits if split.can_be_made and split.path is None]
+    to_make = f"; made here when asked for: {', '.join(makeable)}" if makeable else ""
     findings.append(
         Finding(
             f"data in {folder}",
             bool(present),
-            ", ".join(present)
-            or "no split found: `crowdbench data show NAME` says where to get each and put it",
+            (
+                ", ".join(present)
+                or "no split found: `crowdbench data show NAME` says where to get each and put it"
+            )
+            + to_make,
         )
     )
     return findings

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from crowdbench.errors import EXIT_FAILED
-from crowdbench.options import Command, DataRoot
+from crowdbench.options import Command, DataRoot, Export
 
-data_app = typer.Typer(help="Data sets: what is there and what is missing.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Data sets: what is there, what is missing, and making SynthCrowd.", no_args_is_help=True
+)
 ls_app = typer.Typer(
     help="List predictors, splits, metrics, conditions or runs.", no_args_is_help=True
 )
@@ -131,3 +133,29 @@ def data_verify(name: Annotated[str, typer.Argument()], data_root: DataRoot = No
     print_verification(checks)
     if any(check.passes is False for check in checks):
         raise typer.Exit(EXIT_FAILED)
+
+
+@data_app.command("make", cls=Command)
+def data_make(
+    name: Annotated[str, typer.Argument()], export: Export = None, data_root: DataRoot = None
+) -> None:
+    """Make a data set that is rendered here: images, annotations, detector boxes.
+
+    \b
+    crowdbench data make synthcrowd           # val and test
+    crowdbench data make synthcrowd-train     # 20,000 images
+    crowdbench data make synthcrowd-test --export folder
+
+    What was interrupted goes on; what is there stays as it is.
+    """
+    from crowdbench.datasets.manifest import data_root as resolve
+    from crowdbench.datasets.synthcrowd.making import make_split, splits_to_make
+    from crowdbench.running.progress import Progress
+    from crowdbench.terminal import print_made
+
+    manifest, splits = splits_to_make(name)
+    folder = resolve(data_root) / manifest.folders[0] if export is None else export
+    for split in splits:
+        with Progress(quiet=False) as progress:
+            made = make_split(manifest, split, folder, progress)
+        print_made(split.name, made)

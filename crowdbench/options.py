@@ -31,6 +31,12 @@ DataRoot = Annotated[
         show_default=False,
     ),
 ]
+Export = Annotated[
+    Path | None,
+    typer.Option(
+        "--export", help="Folder to write to. [default: in the data root]", show_default=False
+    ),
+]
 PredictorName = Annotated[
     str, typer.Option("--predictor", help="See `crowdbench ls predictors`.", show_default=False)
 ]

@@ -15,6 +15,7 @@ from rich.text import Text
 from crowdbench.metrics.catalogue import LEVEL_METRICS
 
 if TYPE_CHECKING:
+    from crowdbench.datasets.synthcrowd.making import Made
     from crowdbench.datasets.verify import CountCheck, DatasetFacts, SplitCheck, SplitFiles
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import Check, CheckResult
@@ -177,13 +178,17 @@ def print_splits(splits: Sequence[SplitFiles], root: Path) -> None:
         ("", "split", f"annotations below {root}"),
         [
             (
-                "ok" if split.path else "missing",
+                "ok" if split.path else "can be made" if split.can_be_made else "missing",
                 split.name,
-                _below(split.path, root) if split.path else f"get it from {split.get}",
+                _below(split.path, root) if split.path else _advice(split),
             )
             for split in splits
         ],
     )
+
+
+def _advice(split: SplitFiles) -> str:
+    return f"make it: {split.get}" if split.can_be_made else f"get it from {split.get}"
 
 
 def print_facts(facts: DatasetFacts, root: Path) -> None:
@@ -193,7 +198,10 @@ def print_facts(facts: DatasetFacts, root: Path) -> None:
     print(f"licence   {manifest.licence}")
     print(f"skeleton  {manifest.skeleton}, person size: {manifest.area}")
     print(f"official  {manifest.official_tool}")
-    print(f"get it    {manifest.url}\n{manifest.get}\n")
+    if manifest.version:
+        print(f"version   {manifest.version}")
+    place = manifest.url or f"crowdbench data make {manifest.name}"
+    print(f"get it    {place}\n{manifest.get}\n")
     rows = []
     for split, files in zip(facts.splits, facts.files, strict=True):
         counts = ", ".join(
@@ -214,25 +222,43 @@ def print_facts(facts: DatasetFacts, root: Path) -> None:
     print(f"\n{manifest.citation}")
 
 
+def print_made(name: str, made: Made) -> None:
+    """Print what a split that is made here consists of, and where it is."""
+    there = "is there already" if made.was_there else "made"
+    print(f"{name}: {there}: {made.n_images:,} images, {made.n_persons:,} persons")
+    places = made.places
+    print(f"  annotations  {places.annotations}\n               sha256 {made.annotations.sha256}")
+    if places.boxes is not None and made.boxes is not None:
+        print(f"  boxes        {places.boxes}\n               sha256 {made.boxes.sha256}")
+    print(f"  images       {places.images}", flush=True)
+
+
 def print_verification(checks: Sequence[SplitCheck]) -> None:
     """Print the counts of the files that are there beside the known ones."""
     rows = []
     for check in checks:
         name = check.files.name
         if check.passes is None:
-            rows.append(("missing", name, f"get it from {check.files.get}"))
+            rows.append(("missing", name, _advice(check.files)))
             continue
         rows.append(("ok" if check.passes else "WRONG", name, str(check.files.path)))
         if check.problem:
             rows.append(("", "", check.problem))
         if check.sha256:
-            rows.append(("", "", f"sha256 {check.sha256}"))
+            rows.append(("", "", _digest_words(check.sha256, check.expected_sha256)))
         rows += [("", "", _count_words(count)) for count in check.counts]
         if check.images:
             rows.append(
                 ("", "", f"{check.images.n_present:,} of {check.images.n_listed:,} image files")
             )
     print_table(("", "split", ""), rows)
+
+
+def _digest_words(found: str, expected: str | None) -> str:
+    if expected is None:
+        return f"sha256 {found}"
+    verdict = "as it should be" if found == expected else f"EXPECTED {expected}"
+    return f"sha256 {found}: {verdict}"
 
 
 def _count_words(count: CountCheck) -> str:

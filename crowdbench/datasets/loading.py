@@ -14,7 +14,7 @@ from crowdbench.datasets.ochuman import read_ochuman
 from crowdbench.datasets.places import find_annotations, find_images, missing_annotations
 from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError, UsageError
-from crowdbench.files import MALFORMED, digest_of, read_bytes
+from crowdbench.files import MALFORMED, FileDigest, digest_of, read_bytes
 from crowdbench.skeletons import CROWDPOSE_14, Skeleton, load_skeleton
 from crowdbench.structures import Images
 
@@ -50,7 +50,7 @@ def load_split(name: str, root: Path, limit: int | None = None) -> Split:
         raise InputError(
             f"{path}: annotations is missing: {name} needs the file with the ground truth"
         )
-    images = annotations.images
+    images, digest = annotations.images, digest_of(path, content)
     whole = Split(
         name=name,
         skeleton=skeleton,
@@ -60,13 +60,13 @@ def load_split(name: str, root: Path, limit: int | None = None) -> Split:
         ),
         truth=annotations.truth,
         category_id=annotations.category_id,
-        annotations=digest_of(path, content),
+        annotations=digest,
         path=path,
         known_ids=images.ids,
         converted=native is not None,
         has_levels=manifest.has_levels,
         official_tool=manifest.official_tool,
-        notes=annotations.notes + _count_notes(annotations, facts),
+        notes=annotations.notes + _fact_notes(annotations, facts, digest),
     )
     return whole.first_images(limit)
 
@@ -124,13 +124,17 @@ def _check_limit(limit: int | None) -> None:
         raise UsageError(f"limit is {limit}, expected 1 or more images")
 
 
-def _count_notes(annotations: Annotations, facts: SplitManifest) -> tuple[str, ...]:
+def _fact_notes(
+    annotations: Annotations, facts: SplitManifest, digest: FileDigest
+) -> tuple[str, ...]:
     found, known = found_counts(annotations), facts.counts
     differing = [
         f"{getattr(found, field)} {field} instead of {expected}"
         for field in Counts.__struct_fields__
         if (expected := getattr(known, field)) not in (None, getattr(found, field))
     ]
+    if facts.sha256 not in (None, digest.sha256):
+        differing.append(f"sha256 {digest.sha256[:12]} instead of {str(facts.sha256)[:12]}")
     if not differing:
         return ()
     return (f"not the official {facts.name}: the file has {', '.join(differing)}",)

@@ -76,6 +76,7 @@ class SplitManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         has_truth: whether the ground truth is public.
         counts: what the annotation file is known to hold; another count is an error of the file.
         published_counts: what papers state but nobody has confirmed; another count is a remark.
+        sha256: hex digest of the annotation file, where there is only one right file.
     """
 
     name: str
@@ -87,6 +88,7 @@ class SplitManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     has_truth: bool = True
     counts: Counts = Counts()
     published_counts: Counts = Counts()
+    sha256: str | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,7 +99,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         title: its name in running text.
         description: what it is, in one line.
         licence: of annotations and images, as far as known.
-        url: the page to get it from.
         get: how to get it, in words.
         citation: BibTeX.
         skeleton: name of the keypoint layout.
@@ -105,14 +106,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         official_tool: name of the evaluator whose numbers decide.
         folders: folders under the data root that the data set may lie in, best first.
         splits: its splits.
+        url: the page to get it from; None for one that is made here.
         has_levels: whether easy, medium and hard by the crowd index belong to its metrics.
+        made_by: what makes it here, or None for one that has to be got.
+        version: of the data, where there are several.
     """
 
     name: str
     title: str
     description: str
     licence: str
-    url: str
     get: str
     citation: str
     skeleton: str
@@ -120,7 +123,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     official_tool: Literal["pycocotools", "crowdposetools"]
     folders: tuple[str, ...]
     splits: tuple[SplitManifest, ...]
+    url: str | None = None
     has_levels: bool = False
+    made_by: Literal["synthcrowd"] | None = None
+    version: str | None = None
+
+    def source(self, split: SplitManifest) -> str:
+        """Return where a split is to be had: the page, or the command that makes it."""
+        return self.url or f"crowdbench data make {split.name}"
 
 
 @cache
@@ -138,7 +148,7 @@ def load_manifests() -> dict[str, Manifest]:
     """Return the facts of every known data set, by name.
 
     >>> sorted(load_manifests())
-    ['coco', 'crowdpose', 'ochuman']
+    ['coco', 'crowdpose', 'ochuman', 'synthcrowd']
     """
     return dict(_manifests())
 

@@ -60,7 +60,7 @@ def missing_annotations(root: Path, manifest: Manifest, split: SplitManifest) ->
     """Return the error that says what was looked for, where, and where to get it."""
     tried = _places(root, manifest, split.annotations)
     tried += _places(root, manifest, split.native.files if split.native else ())
-    return _missing(f"{split.name}: annotations not found", root, tried, manifest.url)
+    return _missing(f"{split.name}: annotations not found", root, tried, manifest.source(split))
 
 
 def missing_boxes(
@@ -74,7 +74,7 @@ def missing_boxes(
 def missing_images_folder(root: Path, manifest: Manifest, split: SplitManifest) -> MissingError:
     """Return the error that says which image folder was looked for, where, and where to get it."""
     tried = _places(root, manifest, split.images)
-    return _missing(f"{split.name}: images not found", root, tried, manifest.url)
+    return _missing(f"{split.name}: images not found", root, tried, manifest.source(split))
 
 
 def _places(root: Path, manifest: Manifest, names: Iterable[str]) -> list[Path]:
@@ -95,5 +95,6 @@ def _missing(what: str, root: Path, tried: list[Path], get: str) -> MissingError
         why = f"the data root {root.absolute()} can't be read (permissions)"
     else:
         first = tried[0].relative_to(root)
-        why = f"tried {first} and {len(tried) - 1} more under the data root {root.absolute()}"
+        more = f" and {len(tried) - 1} more" if tried[1:] else ""
+        why = f"tried {first}{more} under the data root {root.absolute()}"
     return MissingError(f"{what}: {why}\n{SET_THE_ROOT}, or get them: {get}")

@@ -39,7 +39,8 @@ class SplitFiles:
         is_native: whether that is OCHuman's native file, to be converted on loading.
         images: its image folder, or None when missing.
         boxes: path of each usual box file, None where missing.
-        get: the page to get the data set from.
+        get: the page to get the data set from, or the command that makes the split.
+        can_be_made: whether such a command makes it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class SplitFiles:
     images: Path | None
     boxes: dict[str, Path | None]
     get: str
+    can_be_made: bool = False
 
     @property
     def is_present(self) -> bool:
@@ -117,6 +119,7 @@ class SplitCheck:
         files: what is there.
         counts: the counts, certain ones first; empty if the file is missing or wrong.
         sha256: hex digest of the annotation file, or None.
+        expected_sha256: the one that is known to be right, or None.
         images: the image files, or None without an image folder.
         problem: why the annotation file can't be used, in words, or None.
     """
@@ -124,6 +127,7 @@ class SplitCheck:
     files: SplitFiles
     counts: tuple[CountCheck, ...] = ()
     sha256: str | None = None
+    expected_sha256: str | None = None
     images: ImageCheck | None = None
     problem: str | None = None
 
@@ -136,6 +140,7 @@ class SplitCheck:
         if not self.files.is_present:
             return None
         wrong = any(check.is_certain and check.state == "differs" for check in self.counts)
+        wrong |= self.expected_sha256 not in (None, self.sha256)
         return self.problem is None and not wrong
 
 
@@ -154,7 +159,7 @@ def show(name: str, root: Path) -> DatasetFacts:
     Raises:
         UnknownNameError: if `name` is neither a data set nor a split.
     """
-    manifest, splits = _named(name)
+    manifest, splits = named(name)
     return DatasetFacts(manifest, splits, tuple(_files(root, manifest, split) for split in splits))
 
 
@@ -167,14 +172,19 @@ def verify(name: str, root: Path) -> tuple[SplitCheck, ...]:
         UnknownNameError: if `name` is neither a data set nor a split.
         MissingError: if nothing of it is there.
     """
-    manifest, splits = _named(name)
+    manifest, splits = named(name)
     checks = tuple(_check(root, manifest, split) for split in splits)
     if not any(check.files.is_present for check in checks):
         raise missing_annotations(root, manifest, splits[0])
     return checks
 
 
-def _named(name: str) -> tuple[Manifest, tuple[SplitManifest, ...]]:
+def named(name: str) -> tuple[Manifest, tuple[SplitManifest, ...]]:
+    """Return the facts of a data set with all its splits, or of one split and its data set.
+
+    Raises:
+        UnknownNameError: if `name` is neither a data set nor a split.
+    """
     manifests = load_manifests()
     if name in manifests:
         return manifests[name], manifests[name].splits
@@ -194,7 +204,8 @@ def _files(root: Path, manifest: Manifest, split: SplitManifest) -> SplitFiles:
         is_native=found is not None and found.native is not None,
         images=find_images(root, manifest, split),
         boxes={boxes.name: find_boxes(root, manifest, boxes) for boxes in split.boxes},
-        get=manifest.url,
+        get=manifest.source(split),
+        can_be_made=manifest.made_by is not None,
     )
 
 
@@ -207,9 +218,8 @@ def _check(root: Path, manifest: Manifest, facts: SplitManifest) -> SplitCheck:
         images = _check_images(split)
     except InputError as error:
         return SplitCheck(files, problem=str(error))
-    return SplitCheck(
-        files, _check_counts(found_counts(split), facts), split.annotations.sha256, images
-    )
+    counts = _check_counts(found_counts(split), facts)
+    return SplitCheck(files, counts, split.annotations.sha256, facts.sha256, images)
 
 
 def _check_counts(found: Counts, facts: SplitManifest) -> tuple[CountCheck, ...]:

@@ -107,7 +107,6 @@ def check_official(
         ours: our values by metric.
     """
     import_tool(tool)
-    skeleton, with_levels = split.skeleton, split.has_levels
     truth = _annotations(split)
     poses = json.loads(predictions.read_bytes())
     if not poses and tool == "pycocotools":
@@ -115,8 +114,12 @@ def check_official(
     # For the levels the tools look at all images of the file, whichever they are told to evaluate.
     wanted = set(split.images.ids.tolist())
     truth["annotations"] = [a for a in truth["annotations"] if a["image_id"] in wanted]
-    crowd = with_levels and tool != "pycocotools"
-    remarks = _remarks(tool, truth, poses, with_levels, skeleton.counted)
+    # Their mode for crowds has CrowdPose's areas as well as its levels.
+    crowd = split.has_levels and split.area == "0.53*box" and tool != "pycocotools"
+    remarks = _remarks(tool, truth, poses, crowd, split.skeleton.counted)
+    if split.has_levels and not crowd:
+        why = "" if tool == "pycocotools" else " without CrowdPose's areas"
+        remarks.append(f"{tool} has no crowding levels{why}")
     if split.area == "0.53*box" and (tool == "pycocotools" or not crowd):
         for person in truth["annotations"]:
             person["area"] = person["bbox"][2] * person["bbox"][3] * 0.53
@@ -197,7 +200,7 @@ def _remarks(
     tool: str,
     truth: dict[str, Any],
     poses: list[dict[str, Any]],
-    with_levels: bool,
+    crowd: bool,
     counted: int,
 ) -> list[str]:
     """Return the tool's known deviations from the official numbers that this input touches."""
@@ -208,7 +211,7 @@ def _remarks(
         dropped = sum(all(c <= 0 for c in pose["keypoints"][2::3]) for pose in poses)
         if dropped:
             remarks.append(f"xtcocotools drops {dropped} poses whose confidences are all 0 or less")
-        if not with_levels:
+        if not crowd:
             recounted = sum(_recount_matters(a, counted) for a in truth["annotations"])
             if recounted:
                 remarks.append(
@@ -219,8 +222,6 @@ def _remarks(
         without = sum("num_keypoints" not in a for a in truth["annotations"])
         if without:
             remarks.append(f"faster-coco-eval ignores {without} persons without num_keypoints")
-    if tool == "pycocotools" and with_levels:
-        remarks.append("pycocotools has no crowding levels")
     return remarks
 
 

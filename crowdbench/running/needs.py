@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -9,9 +10,15 @@ from typing import NamedTuple, TypeVar
 from crowdbench.card import Card
 from crowdbench.datasets import find_split, load_boxes, load_own, load_split
 from crowdbench.datasets.boxes import box_file
-from crowdbench.datasets.places import find_images, missing_images_folder
+from crowdbench.datasets.places import (
+    SET_THE_ROOT,
+    find_annotations,
+    find_images,
+    missing_images_folder,
+)
 from crowdbench.datasets.split import Split
-from crowdbench.errors import MissingError, UsageError
+from crowdbench.errors import MissingError, UsageError, WriteError
+from crowdbench.running.progress import Progress
 from crowdbench.skeletons import load_skeleton
 from crowdbench.structures import Boxes
 from crowdbench.weights import Weights, find_weights
@@ -32,6 +39,7 @@ class Asked(NamedTuple):
         weights: a file, ``random``, or None for the usual place.
         limit: only the first images by id.
         root: folder of the data sets.
+        quiet: whether to say nothing while data are made.
     """
 
     predictor: str
@@ -43,6 +51,7 @@ class Asked(NamedTuple):
     weights: str | None
     limit: int | None
     root: Path
+    quiet: bool = False
 
 
 class Needs(NamedTuple):
@@ -62,6 +71,8 @@ class Needs(NamedTuple):
 def gather(card: Card, asked: Asked) -> Needs:
     """Return everything a predictor needs.
 
+    A split that is not there and that crowdbench makes itself is made first, all of it.
+
     Raises:
         UsageError: if what is asked does not make sense, or the keypoints are not the predictor's.
         MissingError: naming everything that is missing, and where to get it.
@@ -77,14 +88,15 @@ def gather(card: Card, asked: Asked) -> Needs:
             missing.append(str(error))
             return None
 
-    split = found(lambda: _load(asked))
-    skeleton = _skeleton_name(asked) if split is None else split.skeleton.name
+    # Before anything is loaded, which may mean that it is made.
+    skeleton = _skeleton_name(asked)
     if card.skeletons and skeleton not in card.skeletons:
         name = asked.split or Path(asked.annotations or "").stem
         raise UsageError(
             f"{card.name} gives {' or '.join(card.skeletons)}, {name} has {skeleton}: choose "
             "another predictor or split"
         )
+    split = found(lambda: _load(asked))
     if card.needs_images or asked.images is not None:
         found(lambda: _check_images(asked, split))
     boxes = weights = None
@@ -120,9 +132,32 @@ def _load(asked: Asked) -> Split:
         split = load_own(asked.annotations, load_skeleton(asked.skeleton or ""), asked.limit)
     else:
         assert asked.split is not None
+        _make_if_absent(asked.split, asked.root, asked.quiet)
         split = load_split(asked.split, asked.root, asked.limit)
     # A folder that is not there is told together with all else that is missing.
     return split if asked.images is None else split.with_images_in(asked.images)
+
+
+def _make_if_absent(name: str, root: Path, quiet: bool) -> None:
+    """Make a split that is not there, if it is one that crowdbench makes."""
+    manifest, facts = find_split(name)
+    if manifest.made_by is None or find_annotations(root, manifest, facts) is not None:
+        return
+    from crowdbench.datasets.synthcrowd.making import make_split
+
+    folder = root / manifest.folders[0]
+    if not quiet:
+        print(
+            f"note: {name} is not there yet: makes its {facts.counts.images:,} images in {folder}",
+            file=sys.stderr,
+        )
+    try:
+        with Progress(quiet) as progress:
+            make_split(manifest, facts, folder, progress)
+    except WriteError as error:
+        raise MissingError(
+            f"{name} is not there and can't be made: {error}\n{SET_THE_ROOT}"
+        ) from None
 
 
 def _skeleton_name(asked: Asked) -> str:

@@ -89,7 +89,7 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
         card,
         Asked(
             job.predictor, job.split, job.annotations, job.skeleton, job.images, job.boxes,
-            job.weights, job.limit, root,
+            job.weights, job.limit, root, job.quiet,
         ),
     )  # fmt: skip
     conditions = resolve(job.conditions, split.skeleton)

@@ -26,6 +26,9 @@ SPLITS = [
     "ochuman-test",
     "ochuman-test-moderate",
     "ochuman-test-hard",
+    "synthcrowd-train",
+    "synthcrowd-val",
+    "synthcrowd-test",
 ]
 
 
@@ -47,9 +50,15 @@ def test_every_data_set_has_a_known_skeleton_and_the_area_rule_that_goes_with_it
 
 @pytest.mark.parametrize("manifest", load_manifests().values(), ids=lambda m: m.name)
 def test_every_data_set_says_where_to_get_it_and_how_to_cite_it(manifest) -> None:
-    assert manifest.url.startswith("https://")
-    assert manifest.url in manifest.get
-    assert manifest.citation.startswith("@inproceedings{")
+    if manifest.made_by is None:
+        assert manifest.url is not None
+        assert manifest.url.startswith("https://")
+        assert manifest.url in manifest.get
+        assert manifest.version is None
+    else:
+        assert manifest.url is None
+        assert f"crowdbench data make {manifest.name}" in manifest.get
+    assert manifest.citation.startswith(("@inproceedings{", "@misc{"))
     assert manifest.licence
 
 
@@ -77,11 +86,21 @@ def test_only_test_dev_has_no_public_ground_truth() -> None:
     assert [name for name in SPLITS if not find_split(name)[1].has_truth] == ["coco-test-dev"]
 
 
-def test_only_crowdpose_has_levels_and_its_own_official_tool() -> None:
+def test_a_split_that_is_made_here_names_its_command_as_its_source() -> None:
+    for name in SPLITS:
+        manifest, split = find_split(name)
+        made = manifest.made_by is not None
+        expected = f"crowdbench data make {name}" if made else manifest.url
+        assert manifest.source(split) == expected
+        assert {boxes.get for boxes in split.boxes} <= {expected} or not made
+
+
+def test_which_data_sets_have_levels_and_whose_numbers_decide() -> None:
     assert {m.name: (m.has_levels, m.official_tool) for m in load_manifests().values()} == {
         "coco": (False, "pycocotools"),
         "crowdpose": (True, "crowdposetools"),
         "ochuman": (False, "pycocotools"),
+        "synthcrowd": (True, "pycocotools"),
     }
 
 

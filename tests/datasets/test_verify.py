@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+import msgspec
 import pytest
 
+from crowdbench.datasets import load_split, manifest
 from crowdbench.datasets.manifest import split_names
 from crowdbench.datasets.verify import list_splits, show, verify
 from crowdbench.errors import MissingError, UnknownNameError
@@ -19,7 +21,7 @@ def test_all_splits_are_listed_even_without_a_data_root(tmp_path) -> None:
     found = list_splits(tmp_path / "nowhere")
     assert [files.name for files in found] == split_names()
     assert not any(files.is_present for files in found)
-    assert all(files.get.startswith("https://") for files in found)
+    assert all(files.get.startswith("https://") != files.can_be_made for files in found)
 
 
 def test_the_list_says_which_files_were_found(tmp_path, save, coco) -> None:
@@ -94,6 +96,22 @@ def test_other_counts_fail(tmp_path, save, coco) -> None:
         ("persons", 5, 11004, "differs"),
         ("evaluated", 3, 6352, "differs"),
     ]
+
+
+def test_another_digest_than_the_known_one_fails(tmp_path, save, coco, monkeypatch) -> None:
+    path = save("ochuman/ochuman_coco_format_val_range_0.50_0.75.json", coco())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    known = manifest.load_manifests()
+    for expected, passes in ((digest, True), ("0" * 64, False)):
+        splits = tuple(
+            msgspec.structs.replace(split, sha256=expected) for split in known["ochuman"].splits
+        )
+        facts = msgspec.structs.replace(known["ochuman"], splits=splits)
+        monkeypatch.setattr(manifest, "_manifests", lambda facts=facts: {"ochuman": facts})
+        (check,) = verify("ochuman-val-moderate", tmp_path)
+        assert (check.passes, check.expected_sha256) == (passes, expected)
+        notes = load_split("ochuman-val-moderate", tmp_path).notes
+        assert any(f"sha256 {digest[:12]} instead of 000000000000" in n for n in notes) != passes
 
 
 def test_counts_that_only_papers_state_can_not_fail(tmp_path, save, coco) -> None:
