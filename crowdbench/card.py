@@ -13,6 +13,8 @@ class WeightFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         file: its official name, or null where none was published.
         get: where to get it, as addresses and words.
         trained_on: the data set it was trained on, in the words of the published tables.
+        resource: where the file lies in an installed package, as ``package:path``, e.g.
+            ``predictors:weights/hrnet-tiny.safetensors``; null where it has to be fetched.
         note: what else to know.
     """
 
@@ -20,6 +22,7 @@ class WeightFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str | None
     get: str
     trained_on: str | None = None
+    resource: str | None = None
     note: str = ""
 
 
@@ -44,8 +47,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         backbone: in the words of the published tables, e.g. ``HRNet-W48``, or empty.
         input_size: height x width of the network's input, e.g. ``384x288``, or empty.
         published: ids of the method in the published tables (``data_manifests/published``).
-        needs_weights: whether it loads a file of weights, given by ``--weights`` or found in
-            ``$CROWDBENCH_WEIGHTS``.
+        needs_weights: whether it loads a file of weights, given by ``--weights``, found in
+            ``$CROWDBENCH_WEIGHTS``, or shipped with a package.
         weights: the official ones.
     """
 

@@ -37,7 +37,8 @@ def find_weights(card: Card, skeleton: str, asked: str | None, alias: str = "") 
         skeleton: the keypoint layout of the split.
         asked: ``--weights``: a file, ``random``, or None: then the file of the predictor's name, or
             of the official name, in the folder ``$CROWDBENCH_WEIGHTS``. For another layout than
-            the predictor's first one the layout's name is added, ``NAME-crowdpose-14``.
+            the predictor's first one the layout's name is added, ``NAME-crowdpose-14``. Last comes
+            the file that ships with a package, for the predictors that have one.
         alias: another name for the predictor, which the file may have as well.
 
     Raises:
@@ -60,6 +61,14 @@ def find_weights(card: Card, skeleton: str, asked: str | None, alias: str = "") 
             path = Path(folder) / name
             if os.path.isfile(path):
                 return Weights(path, digest_of_file(path))
+    shipped = _shipped(card, skeleton)
+    if shipped is not None:
+        if os.path.isfile(shipped):
+            return Weights(shipped, digest_of_file(shipped))
+        raise MissingError(
+            f"weights of {card.name} for {skeleton}: {shipped} is not there, which ships with the "
+            f"package: install it again\nor {_advice(card, skeleton)}; then --weights FILE"
+        )
     where = f"{names[0]} is not in {folder}" if folder else f"{WEIGHTS_VARIABLE} is not set"
     raise MissingError(
         f"weights of {card.name} for {skeleton}: {where}\n"
@@ -70,6 +79,16 @@ def find_weights(card: Card, skeleton: str, asked: str | None, alias: str = "") 
 
 def _official(card: Card, skeleton: str) -> WeightFile | None:
     return next((file for file in card.weights if file.skeleton == skeleton), None)
+
+
+def _shipped(card: Card, skeleton: str) -> Path | None:
+    """Return where the file that ships with a package should be, or None if there is none."""
+    official = _official(card, skeleton)
+    if official is None or official.resource is None:
+        return None
+    package, _, path = official.resource.partition(":")
+    # Packages are installed as folders; a file in an archive would have no path.
+    return Path(str(files(package))) / path
 
 
 def _names(card: Card, skeleton: str, alias: str) -> list[str]:

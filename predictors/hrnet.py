@@ -43,6 +43,8 @@ def _variant(channels: int, height: int, width: int) -> type[HRNet]:
     return make_variant(HRNet, _FAMILY, f"HRNet-W{channels}", method, published)
 
 
+# Trained by `predictors.training`; of no paper, so without published figures.
+Tiny = make_variant(HRNet, _FAMILY, "HRNet-tiny", Method("hrnet-tiny", (128, 96)), ())
 W32_256x192 = _variant(32, 256, 192)
 W32_384x288 = _variant(32, 384, 288)
 W48_256x192 = _variant(48, 256, 192)

@@ -28,6 +28,7 @@ _FAMILY = Family(
 )
 # Of the box score, for the person that the box belongs to and for the other one (DECAY_THRE).
 _FACTORS = (1.0, 0.5)
+_REMARK = "two persons for each box"
 _BACKBONES: dict[str, tuple[str, Literal["RGB", "BGR"]]] = {
     "r50": ("ResNet-50", "BGR"),
     "r101": ("ResNet-101", "BGR"),
@@ -52,10 +53,12 @@ def _variant(key: str, height: int, width: int) -> type[MIPNet]:
     backbone, channels = _BACKBONES[key]
     name = f"mipnet-{key}-{height}x{width}"
     method = Method(name, (height, width), channels, factors=_FACTORS)
-    remark = "two persons for each box"
-    return make_variant(MIPNet, _FAMILY, backbone, method, ("mipnet",), remark)
+    return make_variant(MIPNet, _FAMILY, backbone, method, ("mipnet",), _REMARK)
 
 
+# Trained by `predictors.training`; of no paper, so without published figures.
+_TINY = Method("mipnet-tiny", (128, 96), factors=_FACTORS)
+Tiny = make_variant(MIPNet, _FAMILY, "HRNet-tiny", _TINY, (), _REMARK)
 R50_256x192 = _variant("r50", 256, 192)
 R50_384x288 = _variant("r50", 384, 288)
 R101_256x192 = _variant("r101", 256, 192)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
 
+from crowdbench.card import Card, WeightFile
 from crowdbench.errors import MissingError
 from crowdbench.registry import load_predictor, predictor_names
 from crowdbench.weights import find_weights
@@ -87,6 +89,67 @@ def test_what_is_missing_says_where_to_get_it(
         find_weights(HRNET, "crowdpose-14", None)
 
 
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where the weights of `TINY` lie in an installed package."""
+    package = tmp_path / "site/shipping_package"
+    (package / "weights").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    # Imported by the test before, from another folder.
+    monkeypatch.delitem(sys.modules, "shipping_package", raising=False)
+    monkeypatch.delenv("CROWDBENCH_WEIGHTS", raising=False)
+    return package / "weights/tiny.safetensors"
+
+
+TINY = Card(
+    name="tiny",
+    description="",
+    skeletons=("coco-17", "crowdpose-14"),
+    weights=(
+        WeightFile(
+            skeleton="coco-17",
+            file="tiny.safetensors",
+            get="the maker",
+            resource="shipping_package:weights/tiny.safetensors",
+        ),
+    ),
+)
+
+
+def test_a_shipped_file_is_found_without_any_option(shipped: Path) -> None:
+    shipped.write_bytes(b"shipped")
+    found = find_weights(TINY, "coco-17", None)
+    assert found.path == shipped
+    assert found.digest is not None
+    assert found.digest.sha256 == hashlib.sha256(b"shipped").hexdigest()
+    assert found.digest.name == "tiny.safetensors"
+    assert find_weights(TINY, "coco-17", "random") == (None, None)
+
+
+def test_other_files_come_before_the_shipped_one(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped.write_bytes(b"shipped")
+    monkeypatch.setenv("CROWDBENCH_WEIGHTS", str(tmp_path))
+    assert find_weights(TINY, "coco-17", None).path == shipped
+    (tmp_path / "tiny.pth").write_bytes(b"folder's")
+    assert find_weights(TINY, "coco-17", None).path == tmp_path / "tiny.pth"
+    (tmp_path / "mine.pth").write_bytes(b"mine")
+    asked = str(tmp_path / "mine.pth")
+    assert find_weights(TINY, "coco-17", asked).path == tmp_path / "mine.pth"
+
+
+def test_a_shipped_file_that_is_not_there_is_missed(shipped: Path) -> None:
+    with pytest.raises(MissingError) as missing:
+        find_weights(TINY, "coco-17", None)
+    assert str(shipped) in str(missing.value)
+    assert "install it again" in str(missing.value)
+    assert "get tiny.safetensors from the maker" in str(missing.value)
+    with pytest.raises(MissingError, match="no official weights are known"):
+        find_weights(TINY, "crowdpose-14", None)
+
+
 def test_every_official_file_belongs_to_a_predictor() -> None:
     from crowdbench.weights import _official_weights
 
@@ -97,4 +160,8 @@ def test_every_official_file_belongs_to_a_predictor() -> None:
     for name in with_files:
         [file] = load_predictor(name).card.weights
         assert file.skeleton == "coco-17"
-        assert "https://" in file.get
+        if file.resource is None:
+            assert "https://" in file.get
+        else:
+            assert file.resource == f"predictors:weights/{name}.safetensors"
+            assert f"python -m predictors.training {name}" in file.get

@@ -57,6 +57,11 @@ _ROWS: tuple[
     ("mipnet-hrnet-w32", "mipnet:build_hrnet", {"width": 32}, _JOINTS_AND_MIMB, _SIZES),
     ("mipnet-hrnet-w48", "mipnet:build_hrnet", {"width": 48}, _JOINTS_AND_MIMB, _SIZES),
 )
+# Of no paper: small enough to be trained on a CPU in half an hour. One module for each stage, and
+# branches of nearly the same width, as most of what poses need is seen at the highest resolution.
+_TINY: Mapping[str, Any] = MappingProxyType(
+    {"width": 24, "growth": 12, "modules": (1, 1, 1), "stem": 16, "bottlenecks": 1, "blocks": 2}
+)
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         f"{name}-{height}x{width}": Variant(
@@ -64,6 +69,10 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         )
         for name, builder, config, overrides, sizes in _ROWS
         for height, width in sizes
+    }
+    | {
+        "hrnet-tiny": Variant("hrnet:build", (128, 96), _TINY, _JOINTS),
+        "mipnet-tiny": Variant("mipnet:build_hrnet", (128, 96), _TINY, _JOINTS_AND_MIMB),
     }
 )
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from predictors.networks.residual import EXPANSION, BasicBlock, bottlenecks, convolution
-
-_STEM_CHANNELS = 64
-_BLOCKS_PER_BRANCH = 4
 
 
 @dataclass(frozen=True)
@@ -26,20 +23,31 @@ class HRNetConfig:
     """What tells one HRNet trunk from another.
 
     Attributes:
-        width: channels C of the highest resolution; branch b has C * 2^b.
+        width: channels C of the highest resolution; branch b has C * 2^b unless `growth` says
+            otherwise.
         modules: number of modules of stages 2, 3, ...; stage s has s branches. Two entries are a
             trunk cut after stage 3.
         all_outputs: whether the last module gives all its branches; else the highest resolution
             alone, which is all that the pose network uses.
+        growth: channels that each further branch has more than the one before; None: it doubles.
+        stem: channels of the two convolutions of the stem; stage 1 gives four times as many.
+        bottlenecks: number of blocks of stage 1.
+        blocks: number of basic blocks on each branch of a module.
     """
 
     width: int
     modules: tuple[int, ...] = (1, 4, 3)
     all_outputs: bool = False
+    growth: int | None = None
+    stem: int = 64
+    bottlenecks: int = 4
+    blocks: int = 4
 
     def channels(self, n_branches: int) -> tuple[int, ...]:
         """Return the channels of the first `n_branches` branches."""
-        return tuple(self.width << branch for branch in range(n_branches))
+        if self.growth is None:
+            return tuple(self.width << branch for branch in range(n_branches))
+        return tuple(self.width + self.growth * branch for branch in range(n_branches))
 
 
 class Transition(nn.ModuleList):
@@ -63,15 +71,15 @@ class Transition(nn.ModuleList):
 
 
 class HRModule(nn.Module):
-    """Four basic blocks on every branch, then the branches are summed across resolutions.
+    """Basic blocks on every branch, then the branches are summed across resolutions.
 
     Maps B tensors (N, C_b, H / 2^b, W / 2^b) to the first `n_outputs` of as many.
     """
 
-    def __init__(self, channels: Sequence[int], n_outputs: int) -> None:
+    def __init__(self, channels: Sequence[int], n_blocks: int, n_outputs: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            nn.Sequential(*(BasicBlock(c) for _ in range(_BLOCKS_PER_BRANCH))) for c in channels
+            nn.Sequential(*(BasicBlock(c) for _ in range(n_blocks))) for c in channels
         )
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(_path(channels, source, target) for source in range(len(channels)))
@@ -116,14 +124,14 @@ class HRNet(nn.Module):
 
     def __init__(self, config: HRNetConfig) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, _STEM_CHANNELS, 3, 2, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(_STEM_CHANNELS)
-        self.conv2 = nn.Conv2d(_STEM_CHANNELS, _STEM_CHANNELS, 3, 2, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(_STEM_CHANNELS)
+        self.conv1 = nn.Conv2d(3, config.stem, 3, 2, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(config.stem)
+        self.conv2 = nn.Conv2d(config.stem, config.stem, 3, 2, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(config.stem)
         self.relu = nn.ReLU(inplace=True)
-        self.layer1 = bottlenecks(_STEM_CHANNELS, _STEM_CHANNELS, 4)
+        self.layer1 = bottlenecks(config.stem, config.stem, config.bottlenecks)
         self.last_stage = 1 + len(config.modules)
-        given: tuple[int, ...] = (_STEM_CHANNELS * EXPANSION,)
+        given: tuple[int, ...] = (config.stem * EXPANSION,)
         for number, n_modules in enumerate(config.modules, start=2):
             channels = config.channels(number)
             n_outputs = [number] * n_modules
@@ -131,12 +139,13 @@ class HRNet(nn.Module):
                 n_outputs[-1] = 1
             self.add_module(f"transition{number - 1}", Transition(given, channels))
             self.add_module(
-                f"stage{number}", nn.Sequential(*(HRModule(channels, n) for n in n_outputs))
+                f"stage{number}",
+                nn.Sequential(*(HRModule(channels, config.blocks, n) for n in n_outputs)),
             )
             given = channels
 
     def stem(self, image: torch.Tensor) -> torch.Tensor:
-        """Return (N, 256, H/4, W/4), the output of stage 1."""
+        """Return (N, 4 * stem, H/4, W/4), the output of stage 1."""
         out = self.relu(self.bn1(self.conv1(image)))
         out = self.relu(self.bn2(self.conv2(out)))
         return cast("torch.Tensor", self.layer1(out))
@@ -178,6 +187,6 @@ class PoseHRNet(HRNet):
         return self.head(self.features(image))
 
 
-def build(width: int, num_joints: int) -> PoseHRNet:
-    """Return HRNet-W`width`."""
-    return PoseHRNet(HRNetConfig(width), num_joints)
+def build(num_joints: int, **config: Any) -> PoseHRNet:
+    """Return HRNet for poses of this many joints, of the `HRNetConfig` with these values."""
+    return PoseHRNet(HRNetConfig(**config), num_joints)

@@ -8,7 +8,7 @@ are those of the backbone: RGB for HRNet, BGR for the ResNets.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -156,6 +156,28 @@ class MultiInstance(nn.Module):
         rows = selectors.to(image).unsqueeze(1).expand(-1, len(image), -1)
         return torch.stack([self._selected(shared, selector) for selector in rows])
 
+    def forward_mixed(self, image: torch.Tensor, selectors: torch.Tensor) -> torch.Tensor:
+        """Return the heatmaps of several instances of every crop, all of them in one batch.
+
+        This is for training, where batch-norm looks at the whole batch: it must see all instances
+        at once, above all in the selector's embedding, which of one selector alone makes zeros.
+
+        Args:
+            image: (N, 3, H, W) normalised crops.
+            selectors: (I, 2) rows, such as `selectors(2)`; of any type, on any device.
+
+        Returns:
+            (I, N, num_joints, H/4, W/4): what `forward` gives for the batch repeated I times, with
+            a selector for each repetition. The part before the first modulation is computed once,
+            as a repetition does not change its batch statistics (but for the running variance,
+            which counts fewer values: n / (n - 1) instead of I n / (I n - 1)).
+        """
+        n_instances, n_images = len(selectors), len(image)
+        features = [part.repeat(n_instances, 1, 1, 1) for part in self._shared(image)]
+        rows = selectors.to(image).repeat_interleave(n_images, dim=0)
+        heatmaps = self._selected(features, rows)
+        return heatmaps.reshape(n_instances, n_images, *heatmaps.shape[1:])
+
     def _insert(self, name: str, channels: Sequence[Sequence[int]], mimb: Sequence[bool]) -> None:
         """Add the modulations that are switched on; after all else, as the official order has it.
 
@@ -246,6 +268,6 @@ def build_resnet(depth: int, num_joints: int, mimb: Sequence[bool]) -> MIPNetRes
     return MIPNetResNet(CONFIGS[depth], num_joints, mimb)
 
 
-def build_hrnet(width: int, num_joints: int, mimb: Sequence[bool]) -> MIPNetHRNet:
-    """Return MIPNet on HRNet-W`width`."""
-    return MIPNetHRNet(HRNetConfig(width), num_joints, mimb)
+def build_hrnet(num_joints: int, mimb: Sequence[bool], **config: Any) -> MIPNetHRNet:
+    """Return MIPNet on HRNet, of the `HRNetConfig` with these values."""
+    return MIPNetHRNet(HRNetConfig(**config), num_joints, mimb)

@@ -74,11 +74,14 @@ def lively(network: nn.Module) -> Any:
 # --- names ----------------------------------------------------------------------------------------
 
 
-def test_there_are_twenty_variants() -> None:
+def test_there_are_twenty_variants_and_two_tiny_ones() -> None:
     sizes = ("256x192", "384x288")
     resnets = [f"{kind}-r{n}" for kind in ("simplebaseline", "mipnet") for n in (50, 101, 152)]
     hrnets = [f"{kind}-w{n}" for kind in ("hrnet", "mipnet-hrnet") for n in (32, 48)]
-    assert sorted(variants()) == sorted(f"{n}-{s}" for n in resnets + hrnets for s in sizes)
+    assert sorted(variants()) == sorted(
+        [f"{n}-{s}" for n in resnets + hrnets for s in sizes] + ["hrnet-tiny", "mipnet-tiny"]
+    )
+    assert VARIANTS["hrnet-tiny"].input_size == VARIANTS["mipnet-tiny"].input_size == (128, 96)
     assert VARIANTS["hrnet-w48-384x288"].input_size == (384, 288)
 
 
@@ -163,6 +166,25 @@ def test_parameter_counts_equal_the_published_ones(backbone: str) -> None:
     last = on_meta(f"{single}-256x192", num_joints=14).get_submodule("final_layer")
     lost = plain - n_parameters(on_meta(f"{single}-256x192", num_joints=14))
     assert lost == n_parameters(last) // 14 * 3
+
+
+def test_tiny_networks_are_hrnets_small_enough_to_ship() -> None:
+    single, multi = on_meta("hrnet-tiny"), on_meta("mipnet-tiny")
+    assert isinstance(single, PoseHRNet)
+    assert isinstance(multi, MIPNetHRNet)
+    assert (n_parameters(single), n_parameters(multi)) == (640_337, 647_033)
+    # As float32, statistics of batch-norm included, below 3 MB.
+    assert sum(t.numel() * t.element_size() for t in multi.state_dict().values()) < 2_900_000
+    # The names are HRNet's, so that one network's weights begin the other's.
+    names = set(single.state_dict())
+    assert {n for n in multi.state_dict() if "_se." not in n} == names
+    assert names < set(on_meta("hrnet-w32-256x192").state_dict())
+
+
+def test_branches_grow_by_the_same_number_of_channels_where_told_so() -> None:
+    assert HRNetConfig(24, growth=12).channels(4) == (24, 36, 48, 60)
+    assert HRNetConfig(24, growth=0).channels(2) == (24, 24)
+    assert HRNetConfig(24).channels(4) == (24, 48, 96, 192)
 
 
 # --- outputs --------------------------------------------------------------------------------------

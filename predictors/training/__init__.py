@@ -1,0 +1,1 @@
+"""Training of top-down heatmap networks: ``python -m predictors.training RECIPE``."""

@@ -1,0 +1,114 @@
+"""``python -m predictors.training RECIPE`` trains a network."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from crowdbench.datasets.manifest import data_root
+from crowdbench.errors import CrowdbenchError, MissingError, UsageError
+from crowdbench.options import Command, DataRoot
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command(cls=Command)
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="See docs/training.md.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", help="Folder. [default: runs/training/RECIPE]", show_default=False
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes that make crops, besides this one.")
+    ] = 1,
+    epochs: Annotated[
+        float | None,
+        typer.Option(
+            "--epochs",
+            help="Passes over the images; the learning rate falls in proportion. "
+            "[default: the recipe's]",
+            show_default=False,
+        ),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--start-from", help="File of the first weights, instead of the recipe's."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training in the folder.")
+    ] = False,
+    data_root_option: DataRoot = None,
+) -> None:
+    """Train a network by a recipe.
+
+    \b
+    python -m predictors.training mipnet-tiny
+    python -m predictors.training mipnet-hrnet-w32-256x192 --device cuda --workers 8
+    """
+    from predictors.training.recipe import find_recipe
+
+    chosen = find_recipe(recipe)
+    if epochs is not None:
+        if not 0 < epochs < float("inf"):
+            raise UsageError(f"--epochs is {epochs:g}, expected a positive number")
+        factor = epochs / chosen.epochs
+        chosen = replace(chosen, epochs=epochs, falls=tuple(fall * factor for fall in chosen.falls))
+    # Imported here: they bring torch.
+    from predictors.training.examples import find_source
+    from predictors.training.loop import Pace, train
+    from predictors.training.start import begin_network, first_weights
+
+    root = data_root(data_root_option)
+    source, held_out = find_source(chosen.data, root), find_source(chosen.held_out, root)
+    weights = first_weights(chosen, source.skeleton.name, start_from)
+    network = begin_network(chosen, len(source.skeleton), weights)
+    folder = output or Path("runs/training") / chosen.name
+    pace = Pace(_find_device(device), workers)
+    digest = train(chosen, network, source, held_out, folder, pace, typer.echo, resume=resume)
+    typer.echo(f"weights: {folder / digest.name} ({digest.size:,} bytes, sha256 {digest.sha256})")
+
+
+def _find_device(name: str) -> str:
+    """Return the device of that name; ``auto`` is a GPU if there is one."""
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device is {name!r}, expected auto, cpu or cuda")
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise MissingError("--device cuda: PyTorch finds no GPU here")
+    return name if name != "auto" else "cuda" if found else "cpu"
+
+
+def main() -> None:
+    """Run the command and exit with its code; errors end in one line, not in a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except CrowdbenchError as error:
+        if os.environ.get("CROWDBENCH_DEBUG"):
+            raise
+        typer.echo(f"training: {error}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        typer.echo("training: interrupted; --resume goes on from the last checkpoint", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""What networks learn from: images with the persons in them, from a split or rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from crowdbench.datasets.image_files import read_image
+from crowdbench.datasets.loading import load_split
+from crowdbench.datasets.manifest import find_split
+from crowdbench.datasets.places import find_annotations, missing_images_folder
+from crowdbench.datasets.split import Split
+from crowdbench.errors import InputError
+from crowdbench.skeletons import COCO_17, Skeleton
+from crowdbench.structures import Array
+from predictors.topdown.crop import clip_annotated, frames_of, has_map
+
+_RENDERED = "synthcrowd-"
+# Any shape of crop: whether a box can be cropped at all does not depend on it.
+_ANY_SIZE = (4, 3)
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image and the persons that can be learned from it.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        keypoints: (P, K, 3) float64 x, y in pixels of the image; 0 not labelled, 1 occluded, 2
+            visible. Each person has one labelled keypoint at least.
+        boxes: (P, 4) float64 xywh, pixels; clipped to the image.
+    """
+
+    image: Array
+    keypoints: Array
+    boxes: Array
+
+
+class Source(Protocol):
+    """Images with persons, by their number; may be sent to other processes.
+
+    Attributes:
+        skeleton: the keypoint layout.
+    """
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The keypoint layout."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example: ...
+
+
+@dataclass(frozen=True)
+class SplitSource:
+    """The images of a split.
+
+    Source: HRNet, the loading of COCO annotations: crowds, persons without labelled keypoints,
+    without area or with a box beside the image are left out, and boxes clipped.
+    """
+
+    split: Split
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The split's keypoint layout."""
+        return self.split.skeleton
+
+    def __len__(self) -> int:
+        return len(self.split.images)
+
+    def __getitem__(self, index: int) -> Example:
+        """Return an image and its persons, perhaps none.
+
+        Raises:
+            MissingError, InputError: if its file is not there or can't be read.
+        """
+        truth = self.split.truth
+        assert truth is not None
+        start, stop = np.searchsorted(truth.image_index, (index, index + 1))
+        rows = np.arange(start, stop)
+        rows = rows[~truth.is_crowd[rows] & (truth.areas[rows] > 0)]
+        image = read_image(self.split.images, index)
+        return example_of(image, truth.keypoints[rows], truth.boxes[rows])
+
+
+@dataclass(frozen=True)
+class RenderedSource:
+    """Images of SynthCrowd, rendered when they are asked for; nothing is read or written.
+
+    The examples are those of the split's files: persons of whom too little can be seen are not
+    labelled, numbers have two decimals.
+
+    Attributes:
+        part: ``train``, ``val`` or ``test``.
+        n_images: how many images there are.
+    """
+
+    part: str
+    n_images: int
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """COCO's keypoints."""
+        return COCO_17
+
+    def __len__(self) -> int:
+        return self.n_images
+
+    def __getitem__(self, index: int) -> Example:
+        """Return an image and its persons."""
+        # Imported here, as it brings the whole renderer.
+        from crowdbench.datasets.synthcrowd.annotations import MIN_VISIBLE
+        from crowdbench.datasets.synthcrowd.scenes import render
+
+        picture = render(self.part, index)
+        people = picture.people
+        rows = (people.visible_fractions >= MIN_VISIBLE) & (people.areas > 0)
+        keypoints, boxes = np.round(people.keypoints[rows], 2), np.round(people.boxes[rows], 2)
+        return example_of(picture.pixels, keypoints, boxes)
+
+
+def example_of(image: Array, keypoints: Array, boxes: Array) -> Example:
+    """Return an example of those persons that can be cropped and have a labelled keypoint.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        keypoints: (P, K, 3) as in `Example`.
+        boxes: (P, 4) float64 xywh, pixels, as annotated.
+    """
+    height, width = image.shape[:2]
+    clipped, keeps = clip_annotated(boxes, width, height, "classical")
+    keeps &= (keypoints[:, :, 2] > 0).any(axis=1)
+    keeps &= has_map(frames_of(clipped, _ANY_SIZE, "classical"), "classical")
+    return Example(image, keypoints[keeps], clipped[keeps])
+
+
+def find_source(name: str, root: Path) -> Source:
+    """Return the images of a split; SynthCrowd's are rendered where there are no files of them.
+
+    Args:
+        name: of the split, e.g. ``coco-train2017``.
+        root: folder of the data sets, see `crowdbench.datasets.data_root`.
+
+    Raises:
+        UnknownNameError: if there is no split of that name.
+        MissingError: if its annotations or its image folder are not there.
+        InputError: if the annotations can't be read, or are without persons.
+    """
+    manifest, facts = find_split(name)
+    if name.startswith(_RENDERED) and find_annotations(root, manifest, facts) is None:
+        assert facts.counts.images is not None
+        return RenderedSource(name.removeprefix(_RENDERED), facts.counts.images)
+    split = load_split(name, root)
+    if split.truth is None:
+        raise InputError(f"{name}: the ground truth is not public, so nothing can be learned")
+    if split.images.folder is None:
+        raise missing_images_folder(root, manifest, facts)
+    return SplitSource(split)

@@ -1,0 +1,83 @@
+"""The network that a training begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from crowdbench.registry import load_predictor
+from crowdbench.weights import find_weights
+from predictors.networks import create
+from predictors.networks.checkpoints import load_checkpoint
+from predictors.networks.hrnet import PoseHRNet
+from predictors.training.recipe import Recipe
+
+# Of the first weights of convolutions and linear layers.
+_STD = 0.001
+_NO_BLOCKS = (False, False, False, False)
+
+
+def begin_network(recipe: Recipe, num_joints: int, weights: Path | None) -> nn.Module:
+    """Return the network of a recipe with its first weights, on the CPU, in training mode.
+
+    Args:
+        recipe: which network, and its seed.
+        num_joints: K.
+        weights: a file of weights to start from; None for random ones. For MIPNet it may be one of
+            its backbone, which lacks the modulation blocks alone.
+
+    Raises:
+        MissingError, InputError: if the file is not there or fits another network.
+
+    Source: the official programs: on HRNet all convolutions, and the linear layers of modulation
+    blocks, begin with N(0, 0.001) and zero biases. It matters most in the last layer: heatmaps are
+    almost all 0, and from larger ones the first hundreds of steps only lead there. Deviation: there
+    the trunk starts from weights trained on ImageNet.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = create(recipe.network, num_joints=num_joints)
+        if isinstance(network, PoseHRNet):
+            _begin_small(network)
+        if weights is not None:
+            _load(network, recipe, num_joints, weights)
+    return network
+
+
+def first_weights(recipe: Recipe, skeleton: str, asked: Path | None) -> Path | None:
+    """Return the file that a recipe starts from, or None for random weights.
+
+    Args:
+        recipe: may name a predictor whose weights it starts from.
+        skeleton: name of the keypoint layout.
+        asked: the file to take instead.
+
+    Raises:
+        MissingError: if it is not there; the message says where to get it.
+    """
+    if recipe.start_from is None:
+        return asked
+    card = load_predictor(recipe.start_from).card
+    return find_weights(card, skeleton, None if asked is None else str(asked)).path
+
+
+def _begin_small(network: nn.Module) -> None:
+    """Give all linear layers and convolutions weights close to zero."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.normal_(layer.weight, std=_STD)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _load(network: nn.Module, recipe: Recipe, num_joints: int, weights: Path) -> None:
+    """Load a file into the network, or into all of it but its modulation blocks."""
+    if recipe.n_instances == 1:
+        load_checkpoint(network, weights, recipe.network)
+        return
+    # The backbone by itself, so that a file that lacks anything else is refused.
+    backbone = create(recipe.network, num_joints=num_joints, mimb=_NO_BLOCKS)
+    load_checkpoint(backbone, weights, recipe.start_from or recipe.network)
+    network.load_state_dict(backbone.state_dict(), strict=False)

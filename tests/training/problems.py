@@ -1,0 +1,62 @@
+"""Small things to learn from: squares whose corners are keypoints, in images of noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from crowdbench.skeletons import COCO_17, Skeleton
+from predictors.networks.hrnet import HRNetConfig
+from predictors.networks.mipnet import MIPNetHRNet
+from predictors.training.examples import Example
+from predictors.training.loop import Pace
+from predictors.training.recipe import Recipe, find_recipe
+
+SMALL = HRNetConfig(8, (1, 1, 1), growth=0, stem=4, bottlenecks=1, blocks=1)
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Images of 1 to 4 bright squares, each a person whose keypoints are known."""
+
+    n_images: int = 12
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return COCO_17
+
+    def __len__(self) -> int:
+        return self.n_images
+
+    def __getitem__(self, index: int) -> Example:
+        rng = np.random.default_rng(index)
+        image = rng.integers(0, 60, (120, 160, 3), dtype=np.uint8)
+        n = 1 + index % 4
+        boxes = np.stack([rng.uniform(0, 110, n), rng.uniform(0, 60, n)], axis=1)
+        boxes = np.concatenate([boxes, np.full((n, 1), 40.0), np.full((n, 1), 50.0)], axis=1)
+        for x, y, w, h in boxes.astype(int):
+            image[y : y + h, x : x + w] = 200
+        keypoints = np.full((n, 17, 3), 2.0)
+        keypoints[..., :2] = (
+            boxes[:, None, :2] + boxes[:, None, 2:] * np.linspace(0, 1, 17)[:, None]
+        )
+        return Example(image, keypoints, boxes)
+
+
+def small_recipe(name: str = "mipnet-tiny", **other: Any) -> Recipe:
+    """Return a recipe of few small steps."""
+    values = {"epochs": 1.5, "falls": (1,), "batch_size": 4, "warm_up": 2, **other}
+    return replace(find_recipe(name), **values)
+
+
+def small_network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return MIPNetHRNet(SMALL, 17, (False, False, True, True))
+
+
+def pace(**other: int) -> Pace:
+    return Pace(**{"log_every": 1, "save_every": 6, "n_held_out": 4, **other})

@@ -1,0 +1,189 @@
+"""Training learns, goes on to the same bits where it stopped, and tells what it does."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import safetensors
+import torch
+import yaml
+from torch import nn
+
+from crowdbench.errors import CrowdbenchError, InputError, UsageError
+from predictors.training.augmentation import NONE
+from predictors.training.examples import Example
+from predictors.training.loop import CHECKPOINT, TrainingInterruptedError, train
+from predictors.training.recipe import Recipe
+from tests.training.problems import Squares, pace, small_network, small_recipe
+
+RECIPE = small_recipe()
+
+
+def run(
+    folder: Path,
+    recipe: Recipe = RECIPE,
+    source: Any = None,
+    network: nn.Module | None = None,
+    resume: bool = False,
+    **other: int,
+) -> list[str]:
+    """Train a small network; return what was said."""
+    said: list[str] = []
+    train(
+        recipe, network or small_network(recipe.seed), source or Squares(), Squares(4), folder,
+        pace(**other), said.append, resume=resume,
+    )  # fmt: skip
+    return said
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_loss_of_held_out_images_falls(tmp_path: Path) -> None:
+    recipe = small_recipe(
+        epochs=30, falls=(24,), batch_size=10, augmentation=NONE, learning_rate=4e-3
+    )
+    run(tmp_path, recipe, save_every=20, log_every=20)
+    losses = [float(row["held_out_loss"]) for row in rows(tmp_path)]
+    found = [float(row["held_out_accuracy"]) for row in rows(tmp_path)]
+    assert len(losses) == 5
+    assert losses[-1] < 0.75 * losses[0]
+    assert found[-1] > 2 * found[0]
+
+
+def test_what_is_left_says_how_it_was_made(tmp_path: Path) -> None:
+    run(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        CHECKPOINT, "log.csv", "curve.png", "weights.safetensors", "recipe.yaml",
+    }  # fmt: skip
+    # 30 persons in 12 images, and those of 6 more; in batches of 4.
+    n_steps = len(rows(tmp_path))
+    assert 8 <= n_steps <= 13
+    assert [row["step"] for row in rows(tmp_path)] == [str(n + 1) for n in range(n_steps)]
+    rates = [float(row["learning_rate"]) for row in rows(tmp_path)]
+    assert rates[:3] == [0.0005, 0.001, 0.001]
+    assert rates[-1] == 0.0001
+    assert [n for n, row in enumerate(rows(tmp_path), 1) if row["held_out_loss"]] == ([6, n_steps])
+    said = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    content = (tmp_path / "weights.safetensors").read_bytes()
+    assert said["weights"] == {
+        "file": "weights.safetensors",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
+    assert said["steps"] == n_steps
+    assert said["recipe"]["data"] == "synthcrowd-train"
+    assert said["recipe"]["augmentation"]["rotation"] == 45
+    assert said["held_out_loss"] == pytest.approx(float(rows(tmp_path)[-1]["held_out_loss"]), 1e-4)
+    with safetensors.safe_open(tmp_path / "weights.safetensors", "pt") as file:
+        inside = json.loads(file.metadata()["training"])
+        assert file.get_tensor("final_layer.weight").dtype == torch.float32
+    assert inside["recipe"]["seed"] == 0
+    assert inside["steps"] == n_steps
+    image = cv2.imread(str(tmp_path / "curve.png"))
+    assert image is not None
+    assert image.std() > 1
+
+
+class Stopping(Squares):
+    """Squares of which one sends Ctrl-C once."""
+
+    stops = True
+
+    def __getitem__(self, index: int) -> Example:
+        if index == 5 and Stopping.stops:
+            Stopping.stops = False
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().__getitem__(index)
+
+
+def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    run(tmp_path / "whole", save_every=5)
+    Stopping.stops = True
+    with pytest.raises(TrainingInterruptedError, match="same command with --resume goes on") as e:
+        run(tmp_path / "parts", source=Stopping(), save_every=5)
+    assert e.value.exit_code == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not (tmp_path / "parts/weights.safetensors").exists()
+    said = run(tmp_path / "parts", network=small_network(9), resume=True, save_every=5)
+    assert "goes on after step" in said[0]
+    one, other = (tmp_path / name / "weights.safetensors" for name in ("whole", "parts"))
+    assert one.read_bytes() == other.read_bytes()
+    logs = [
+        [{k: v for k, v in row.items() if k != "crops_per_second"} for row in rows(tmp_path / name)]
+        for name in ("whole", "parts")
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_a_finished_training_can_be_resumed_without_a_change(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = (tmp_path / "weights.safetensors").read_bytes()
+    run(tmp_path, resume=True)
+    assert (tmp_path / "weights.safetensors").read_bytes() == before
+
+
+def test_workers_and_pace_change_nothing(tmp_path: Path) -> None:
+    run(tmp_path / "one")
+    run(tmp_path / "other", n_workers=2, log_every=3, save_every=100)
+    one, other = (tmp_path / name / "weights.safetensors" for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
+    network = small_network()
+    run(tmp_path / "one")
+    run(tmp_path / "other", replace(RECIPE, seed=1), network=network)
+    one, other = (tmp_path / name / "weights.safetensors" for name in ("one", "other"))
+    assert one.read_bytes() != other.read_bytes()
+
+
+def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(UsageError, match="holds a training already: --resume goes on"):
+        run(tmp_path)
+    with pytest.raises(UsageError, match="is of another training"):
+        run(tmp_path, replace(RECIPE, seed=1), resume=True)
+    (tmp_path / CHECKPOINT).write_bytes(b"PK nonsense")
+    with pytest.raises(InputError, match=r"checkpoint\.pt is no checkpoint or damaged"):
+        run(tmp_path, resume=True)
+
+
+class Failing(nn.Module):
+    """A network whose heatmaps are not numbers from the third batch on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 17, 1)
+        self.calls = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += self.training
+        heatmaps: torch.Tensor = self.layer(images[:, :, ::4, ::4])
+        return heatmaps * (float("nan") if self.calls == 3 else 1)
+
+
+def test_a_loss_that_is_no_number_stops_the_training_before_it_does_harm(tmp_path: Path) -> None:
+    recipe = small_recipe("hrnet-tiny")
+    with pytest.raises(CrowdbenchError, match="the loss is nan at step 3"):
+        run(tmp_path, recipe, network=Failing(), save_every=2)
+    content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert content["step"] == 2
+    assert all(value.isfinite().all() for value in content["network"].values())
+
+
+def test_too_few_persons_for_a_batch_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="synthcrowd-train: 18 images have fewer persons than"):
+        run(tmp_path, replace(RECIPE, batch_size=1000))
