@@ -1,4 +1,4 @@
-"""What scoring finds, as the record keeps it: every number, and the images that go worst."""
+"""What scoring finds, as the record keeps it: every number, and the images to draw."""
 
 from __future__ import annotations
 
@@ -230,8 +230,36 @@ class DrawnImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poses: tuple[DrawnPose, ...]
 
 
+class CrowdImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Images that stand for the crowds of a split; annotations alone decide which.
+
+    An image's overlap is the mean, over its evaluated persons, of the highest IoU of the person's
+    box with that of another evaluated person.
+
+    Attributes:
+        n_overlapping: images whose overlap is not 0.
+        n_crowded: those of them with the largest overlap, from which the images were taken.
+        least_overlap: the smallest overlap of these.
+        mean_oks: the mean of the mean OKS of these.
+        images: at equal steps through them, the most crowded first.
+    """
+
+    n_overlapping: int
+    n_crowded: int
+    least_overlap: float
+    mean_oks: float
+    images: tuple[DrawnImage, ...]
+
+
 class WorstImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Content of ``worst_images.json``: the images with the lowest mean OKS, the worst first."""
+    """Content of ``worst_images.json``: the images that a report draws.
+
+    Attributes:
+        schema_version: of the record.
+        images: those with the lowest mean OKS, the worst first.
+        crowd: those that stand for the crowds of the split; null where no persons overlap.
+    """
 
     schema_version: int
     images: tuple[DrawnImage, ...]
+    crowd: CrowdImages | None

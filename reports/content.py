@@ -8,8 +8,9 @@ from pathlib import Path
 
 from crowdbench.errors import CrowdbenchError, InputError
 from crowdbench.record import Environment, Run, RunFolder, are_of_one_run
-from crowdbench.results import Metrics, WorstImages
+from crowdbench.results import CrowdImages, Metrics, WorstImages
 from reports.condition_tables import condition_tables, robustness_table
+from reports.crowd_plot import crowd_plot
 from reports.plot import Plot
 from reports.plots import (
     condition_plots,
@@ -30,7 +31,7 @@ class Content:
         run: what was asked.
         metrics: every number.
         published: what papers printed about the split; nothing for a user's own annotations.
-        worst: the images with the lowest mean OKS; None if the run folder has none.
+        worst: the images to draw; None if the run folder has none.
         images: the folder of the image files; None if it is not known.
     """
 
@@ -103,10 +104,23 @@ class Content:
         return keypoints_plot(self.metrics)
 
     @property
+    def crowd(self) -> CrowdImages | None:
+        """The images that stand for the crowds of the split; None if there are none."""
+        return None if self.worst is None else self.worst.crowd
+
+    @cached_property
+    def crowd_plot(self) -> Plot | None:
+        """Predicted poses over these images; None if there are none."""
+        if self.crowd is None:
+            return None
+        return crowd_plot(self.crowd, self.run.split.skeleton, self.images)
+
+    @property
     def plots(self) -> tuple[Plot, ...]:
         """All plots."""
-        last = () if self.keypoints_plot is None else (self.keypoints_plot,)
-        return (*self.condition_plots.values(), *self.split_plots, *last)
+        further = (self.crowd_plot, self.keypoints_plot)
+        found = tuple(plot for plot in further if plot is not None)
+        return (*self.condition_plots.values(), *self.split_plots, *found)
 
 
 def read_content(folder: RunFolder) -> Content:
@@ -128,7 +142,7 @@ def read_content(folder: RunFolder) -> Content:
         metrics=metrics,
         published=Published() if run.split.own else load_published(run.split.name),
         worst=worst,
-        images=_image_folder(folder) if worst is not None and worst.images else None,
+        images=None if worst is None else _image_folder(folder),
     )
 
 

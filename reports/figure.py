@@ -6,6 +6,7 @@ matplotlibrc nor the locale plays a part; nothing here touches pyplot or chooses
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
 import math
@@ -17,6 +18,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -27,6 +29,7 @@ from matplotlib.textpath import TextPath
 
 from crowdbench.files import write_atomically
 from reports.markup import one_line
+from reports.picture import jpeg
 
 # Text and axes, secondary text, grid and paper; the page replaces them, and those of `STYLES`, by
 # its own, which differ in light and dark.
@@ -34,7 +37,7 @@ INK, MUTED, GRID, PAPER = "#1d232b", "#5c6670", "#dde1e6", "#ffffff"
 FONT_SIZE = 8.5  # points
 SMALL = 7.5  # points
 WIDTH = 5.6  # inches
-_DPI = 200
+DPI = 200  # of PNG files, and of pictures in SVG files
 # Least and most pixels per inch of a figure on the page: its text stays readable, and is at most
 # about as big as that of the page.
 _SCREEN_PX = (80, 118)
@@ -92,7 +95,7 @@ _PARAMETERS = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.unicode_minus": True,
-    "figure.dpi": _DPI,
+    "figure.dpi": DPI,
     "font.family": ["DejaVu Sans"],  # comes with matplotlib
     "font.size": FONT_SIZE,
     "grid.color": GRID,
@@ -369,10 +372,22 @@ def _svg(figure: Figure, name: str, title: str, letters: str) -> bytes:
     svg = io.BytesIO()
     with style(), mpl.rc_context({"svg.fonttype": letters, "svg.hashsalt": name}):
         FigureCanvasSVG(figure).print_svg(svg, metadata=metadata)  # type: ignore[no-untyped-call]
-    figure.dpi = _DPI  # print_svg leaves 72 behind
-    return svg.getvalue()
+    figure.dpi = DPI  # print_svg leaves 72 behind
+    return _PNG.sub(_as_jpeg, svg.getvalue())
 
 
+def _as_jpeg(png: re.Match[bytes]) -> bytes:
+    """Return a picture's place in an SVG with a JPEG in it, which is much smaller."""
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(png[2]), np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None  # matplotlib has just written it
+    return png[1] + b"data:image/jpeg;base64," + base64.b64encode(jpeg(pixels, _QUALITY))
+
+
+# What matplotlib writes a picture as; text can't look like it, as it has no "<".
+_PNG = re.compile(rb"(<image [^<>]*)data:image/png;base64,\s*([A-Za-z0-9+/=]+)")
+_QUALITY = 88  # of JPEG
 _ID_REFERENCE = re.compile(r"url\(#([^)]*)\)")
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _FONT_FAMILY = re.compile(r"'DejaVu Sans'")

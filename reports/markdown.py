@@ -1,10 +1,13 @@
-"""The report as Markdown, to stand in a pull request: tables and words, no plots."""
+"""The report as Markdown, to stand in a pull request: tables and words, and one picture."""
 
 from __future__ import annotations
 
 from crowdbench.files import FileDigest
 from reports.comparison import differences
 from reports.content import Content
+from reports.crowd_plot import NAME as CROWD_NAME
+from reports.crowd_plot import TITLE as CROWD_TITLE
+from reports.crowd_plot import crowd_caption
 from reports.markup import markdown_code, markdown_fence, markdown_list, markdown_text
 from reports.wording import (
     CONDITIONS_LEGEND,
@@ -29,6 +32,7 @@ def markdown_page(content: Content) -> str:
     """Return the report in GitHub's Markdown."""
     sections = [
         *_summary(content),
+        *_crowd(content),
         *_conditions(content),
         *_keypoints(content),
         *_published(content),
@@ -60,6 +64,13 @@ def _noticed(content: Content) -> list[str]:
         more = filter(None, (more_skipped_words(content),))
         sections.append(table.folded(*more, summary=skipped_words(content)))
     return sections
+
+
+def _crowd(content: Content) -> list[str]:
+    if content.crowd is None:
+        return []
+    caption = markdown_text(crowd_caption(content.crowd))
+    return ["## In crowds", f"![{CROWD_TITLE}](plots/{CROWD_NAME}.png)", caption]
 
 
 def _conditions(content: Content) -> list[str]:

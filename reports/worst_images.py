@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from crowdbench.datasets.image_files import image_path
-from crowdbench.errors import CrowdbenchError
 from crowdbench.results import DrawnImage, DrawnPerson, DrawnPose, WorstImages
 from crowdbench.skeletons import Skeleton
-from crowdbench.structures import Images
+from crowdbench.structures import Array
+from reports.picture import jpeg, read_picture
 
 # Pixels of the longer side of a picture in the page, and its JPEG quality.
 _LONGEST, _QUALITY = 800, 80
@@ -85,63 +84,29 @@ def drawings(worst: WorstImages, skeleton: Skeleton, folder: Path | None) -> lis
 
 
 def _drawing(image: DrawnImage, skeleton: Skeleton, folder: Path | None) -> Drawing:
-    picture, size, remark = _picture(image, folder)
-    view = _view(image, size)
+    picture = read_picture(image, folder)
+    view = _view(image, picture.size)
     font = _LABEL * max(view[2] / _SHOWN_WIDTH, view[3] / _SHOWN_HEIGHT)
     return Drawing(
         image=image,
         view=view,
-        picture=picture,
+        picture=None if picture.pixels is None else _embedded(picture.pixels),
         persons=_persons(image.persons, skeleton, view, font),
         poses=tuple(_pose(pose, skeleton, view) for pose in reversed(image.poses)),
         font=round(font, 2),
-        remark=remark,
+        remark=picture.remark,
     )
 
 
-def _picture(image: DrawnImage, folder: Path | None) -> tuple[str | None, tuple[int, int], str]:
-    """Return a picture to embed, its size in pixels of the file, and what is wrong with it."""
-    if folder is None:
-        return None, image.size, ""
-    names = Images(np.array([image.image_id]), (image.file_name,), np.array([image.size]), folder)
-    try:
-        path = image_path(names, 0)
-        content = path.read_bytes() if path.is_file() else None
-    except CrowdbenchError:
-        return None, image.size, "The file name in the annotations is not one below a folder."
-    except (OSError, ValueError):
-        content = None
-    if content is None:
-        return None, image.size, "The image file was not found."
-    return _embedded(image, content)
-
-
-def _embedded(image: DrawnImage, content: bytes) -> tuple[str | None, tuple[int, int], str]:
-    """Return the picture made smaller, as a data address."""
+def _embedded(pixels: Array) -> str:
+    """Return the pixels, made smaller, as a data address."""
     import cv2
 
-    # Annotations are in the coordinates of the file as stored, whatever its orientation tag says.
-    how = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), how)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        return None, image.size, "The image file can't be decoded."
     height, width = pixels.shape[:2]
     if (scale := _LONGEST / max(width, height)) < 1:
         smaller = (max(round(width * scale), 1), max(round(height * scale), 1))
         pixels = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)
-    _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    data = base64.b64encode(jpeg.tobytes()).decode()
-    fits = 0 in image.size or image.size == (width, height)
-    remark = (
-        ""
-        if fits
-        else f"The file has {width} x {height} pixels, the annotations say "
-        f"{image.size[0]} x {image.size[1]}: is it the right one?"
-    )
-    return f"data:image/jpeg;base64,{data}", (width, height), remark
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg(pixels, _QUALITY)).decode()}"
 
 
 def _view(image: DrawnImage, size: tuple[int, int]) -> View:

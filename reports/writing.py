@@ -13,6 +13,8 @@ from reports.run_page import html_page
 
 _TABLE_ENDINGS = ("csv", "tex", "md")
 _PLOT_ENDINGS = ("svg", "png")
+# The names of what a report need not have.
+_OURS = ("condition-*", "precision-recall", "oks-histogram", "crowd", "keypoints")
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -50,7 +52,7 @@ def _remove_stale(report: Path, content: Content) -> None:
     }
     for place, (names, endings) in current.items():
         for ending in endings:
-            for pattern in ("condition-*", "precision-recall", "oks-histogram", "keypoints"):
+            for pattern in _OURS:
                 for path in (report / place).glob(f"{pattern}.{ending}"):
                     if path.stem not in names:
                         _remove(path)

@@ -33,6 +33,7 @@ from crowdbench.results import (
     WorstImages,
 )
 from crowdbench.results_format import write_results
+from crowdbench.running.crowd_images import crowd_images
 from crowdbench.running.predict import sweep_thresholds
 from crowdbench.running.worst_images import worst_images
 from crowdbench.structures import Array, Poses
@@ -81,10 +82,10 @@ def score_candidates(
     candidates: Candidates,
     settings: ConditionSettings,
 ) -> tuple[Metrics, WorstImages]:
-    """Return the metrics of a run, and write its final poses to ``predictions.json``.
+    """Return the metrics of a run and the images to draw, and write ``predictions.json``.
 
-    A split without public ground truth gives metrics that are all null, with that reason, and no
-    conditions.
+    That file holds its final poses. A split without public ground truth gives metrics that are all
+    null, with that reason, and neither conditions nor images to draw.
 
     Args:
         folder: of the run.
@@ -109,7 +110,7 @@ def score_candidates(
     write_results(folder.predictions, left, split.images.ids, split.category_id)
     if split.truth is None:
         metrics = _without_truth(run, split, len(left))
-        return _with_skipped(metrics, candidates.skipped), WorstImages(SCHEMA_VERSION, ())
+        return _with_skipped(metrics, candidates.skipped), WorstImages(SCHEMA_VERSION, (), None)
     sigmas, limits = split.skeleton.sigma_array, LEVEL_LIMITS if split.has_levels else None
     result = evaluate(split.truth, poses, sigmas, limits, final=final, slices=slices)
     parts = iter(result.slices)
@@ -122,7 +123,9 @@ def score_candidates(
         own = evaluate(split.truth, row.candidates, sigmas, limits, final=final, slices=[Slice()])
         found += own.slices
     metrics = _with_skipped(_metrics(run, result, cuts, found), candidates.skipped)
-    return metrics, worst_images(split, poses, result)
+    return metrics, WorstImages(
+        SCHEMA_VERSION, worst_images(split, poses, result), crowd_images(split, poses, result)
+    )
 
 
 def _with_skipped(metrics: Metrics, skipped: tuple[SkippedImage, ...]) -> Metrics:

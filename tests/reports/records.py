@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import msgspec
+import numpy as np
 
 from crowdbench.card import Card, WeightFile
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.files import FileDigest
 from crowdbench.merging import Merging
 from crowdbench.protocol import Protocol
-from crowdbench.record import SCHEMA_VERSION, PredictorFacts, Run, RunFolder, SplitFacts
+from crowdbench.record import (
+    SCHEMA_VERSION,
+    Environment,
+    PredictorFacts,
+    Run,
+    RunFolder,
+    Speed,
+    SplitFacts,
+)
 from crowdbench.results import (
     ConditionFacts,
     ConditionRow,
+    CrowdImages,
     DrawnImage,
     DrawnPerson,
     DrawnPose,
@@ -281,7 +292,7 @@ def make_facts() -> dict[str, ConditionFacts]:
     }
 
 
-def make_worst(file_name: str = "val/a.jpg") -> WorstImages:
+def make_worst(file_name: str = "val/a.jpg", crowd: CrowdImages | None = None) -> WorstImages:
     k = len(load_skeleton("crowdpose-14"))
     points = tuple((30.0 + 7 * i, 40.0 + 11 * (i % 5), i % 3) for i in range(k))
     moved = tuple((x + 9, y + 4) for x, y, _ in points)
@@ -296,7 +307,33 @@ def make_worst(file_name: str = "val/a.jpg") -> WorstImages:
         ),
         poses=(DrawnPose(moved, 0.91, True), DrawnPose(moved[::-1], 0.2, False)),
     )
-    return WorstImages(SCHEMA_VERSION, (image, msgspec.structs.replace(image, image_id=18)))
+    return WorstImages(SCHEMA_VERSION, (image, msgspec.structs.replace(image, image_id=18)), crowd)
+
+
+def make_crowd(n: int = 3, file_name: str = "val/a.jpg") -> CrowdImages:
+    """Return images of 160 x 120 with two evaluated persons, a third one and three poses each."""
+    k = len(load_skeleton("crowdpose-14"))
+
+    def points(left: float) -> tuple[tuple[float, float], ...]:
+        return tuple((left + 2 * (i % 4), 42.0 + 3 * i) for i in range(k))
+
+    persons = tuple(
+        DrawnPerson(
+            tuple((x, y, 1 + i % 2) for i, (x, y) in enumerate(points(left))),
+            (left - 6, 36.0, 24.0, 50.0),
+            left < 100,
+            0.75 if left < 100 else None,
+        )
+        for left in (60.0, 72.0, 140.0)
+    )
+    poses = tuple(
+        DrawnPose(points(left), score, score > 0.5)
+        for left, score in ((61.0, 0.9), (74.0, 0.8), (141.0, 0.1))
+    )
+    images = tuple(
+        DrawnImage(30 + i, file_name, (160, 120), 0.75 - i / 10, persons, poses) for i in range(n)
+    )
+    return CrowdImages(431, 44, 0.52, 0.7125, images)
 
 
 def write_run(
@@ -319,3 +356,29 @@ def write_run(
     if worst is not None:
         folder.write(worst)
     return folder
+
+
+def write_environment(folder: RunFolder, images: Path | None) -> None:
+    """Write what a report may not show, but for where it finds the image files."""
+    folder.write(
+        Environment(
+            crowdbench="version-of-here",
+            python="python-of-here",
+            platform="platform-of-here",
+            packages={"numpy": "numpy-of-here"},
+            git={"commit": "commit-of-here"},
+            annotations="/annotations-of-here",
+            data_root="/root-of-here",
+            images=None if images is None else str(images),
+            started="time-of-here",
+            seconds={"predict": 123.25},
+            speed=Speed("device-of-here", 8, 0, 2, 10, 20, 1.0, 0.5, 10.0, 20.0),
+        )
+    )
+
+
+def write_picture(path: Path, width: int, height: int) -> None:
+    """Write an image file of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    assert cv2.imwrite(str(path), pixels)

@@ -17,12 +17,15 @@ from reports.writing import write_report
 from tests.reports.hostile import EVIL, with_hostile_texts
 from tests.reports.records import (
     MIPNET,
+    make_crowd,
     make_facts,
     make_metrics,
     make_network_run,
     make_row,
     make_run,
     make_worst,
+    write_environment,
+    write_picture,
     write_run,
 )
 
@@ -71,7 +74,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         msgspec.structs.replace(MIPNET, backbone=_LONG, input_size=_LONG, paper=_LONG * 3),
         weights=_LONG * 3,
     )
-    usual = write_run(root / "usual", run, worst=make_worst())
+    write_picture(root / "images" / "val" / "a.jpg", 160, 120)
+    usual = write_run(root / "usual", run, worst=make_worst(crowd=make_crowd(6)))
+    write_environment(usual, root / "images")
     names = [f"{_LONG}{i}" for i in range(133)]
     wide = write_run(
         root / "wide",
@@ -87,7 +92,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         skipped_images=tuple(SkippedImage(i, _LONG * 3) for i in range(133)),
     )
     hostile = write_run(root / "hostile", run)
-    for record in (run, make_metrics(run), make_worst()):
+    for record in (run, make_metrics(run), make_worst(crowd=make_crowd(6))):
         hostile.write(with_hostile_texts(record))
     return {f.path.name: write_report(f) for f in (usual, wide, hostile)}
 
@@ -204,13 +209,13 @@ def test_text_and_plots_can_be_read_in_light_and_dark(
     panel = page.evaluate("getComputedStyle(document.querySelector('.signature')).backgroundColor")
     ink = page.evaluate("getComputedStyle(document.querySelector('.signature')).color")
     assert contrast(ink, panel) >= 4.5
-    fills = page.locator("svg.figure text").evaluate_all(
+    fills = page.locator("svg.figure:not(#crowd-section *) text").evaluate_all(
         "all => all.map(e => getComputedStyle(e).fill)"
     )
     assert len(fills) > 50
     # Names of lines have the colours of the lines, which graphics may have at 3 to 1.
     assert min(contrast(fill, background) for fill in fills) >= 3
-    strokes = page.locator("svg.figure path").evaluate_all(
+    strokes = page.locator("svg.figure:not(#crowd-section *) path").evaluate_all(
         "all => all.filter(e => e.closest('[id*=line2d]') && !e.closest('defs'))"
         ".filter(e => !e.getAttribute('style').includes('--grid'))"
         ".map(e => getComputedStyle(e).stroke)"

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from crowdbench.record import SCHEMA_VERSION, Environment, RunFolder, Speed
+from crowdbench.record import SCHEMA_VERSION, RunFolder
 from crowdbench.results import KeypointMetrics, Metric, WorstImages
 from reports.content import read_content
 from reports.markdown import markdown_page
@@ -20,6 +20,7 @@ from reports.run_page import html_page
 from reports.writing import write_report
 from tests.reports.hostile import EVIL, Elements, with_hostile_texts
 from tests.reports.records import (
+    make_crowd,
     make_facts,
     make_metrics,
     make_network_run,
@@ -27,6 +28,8 @@ from tests.reports.records import (
     make_run,
     make_skipped,
     make_worst,
+    write_environment,
+    write_picture,
     write_run,
 )
 
@@ -40,30 +43,6 @@ def page_of(folder: RunFolder) -> str:
 
 def headings(page: str) -> list[str]:
     return re.findall(r"<h2>(.*?)</h2>", page)
-
-
-def write_environment(folder: RunFolder, images: Path | None) -> None:
-    folder.write(
-        Environment(
-            crowdbench="version-of-here",
-            python="python-of-here",
-            platform="platform-of-here",
-            packages={"numpy": "numpy-of-here"},
-            git={"commit": "commit-of-here"},
-            annotations="/annotations-of-here",
-            data_root="/root-of-here",
-            images=None if images is None else str(images),
-            started="time-of-here",
-            seconds={"predict": 123.25},
-            speed=Speed("device-of-here", 8, 0, 2, 10, 20, 1.0, 0.5, 10.0, 20.0),
-        )
-    )
-
-
-def write_picture(path: Path, width: int, height: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
-    assert cv2.imwrite(str(path), pixels)
 
 
 def pictures(page: str) -> list[bytes]:
@@ -111,9 +90,8 @@ def test_the_page_needs_no_other_file_and_runs_no_script_but_its_own(tmp_path: P
 def test_every_id_of_the_page_is_there_once_and_every_reference_leads_somewhere(
     tmp_path: Path,
 ) -> None:
-    elements = Elements(
-        page := page_of(write_run(tmp_path, make_run(notes=("n",)), worst=make_worst()))
-    )
+    worst = make_worst(crowd=make_crowd())
+    elements = Elements(page := page_of(write_run(tmp_path, make_run(notes=("n",)), worst=worst)))
     assert len(set(elements.ids)) == len(elements.ids)
     references = {a[1:] for a in elements.addresses if a.startswith("#")}
     references |= set(re.findall(r"url\(#([^)]*)\)", page))
@@ -122,7 +100,7 @@ def test_every_id_of_the_page_is_there_once_and_every_reference_leads_somewhere(
 
 def test_hostile_texts_bring_no_element_and_no_attribute_into_the_page(tmp_path: Path) -> None:
     run = msgspec.structs.replace(make_network_run(split="own-split"), notes=("a note",))
-    worst, skipped = make_worst(), make_skipped(23)
+    worst, skipped = make_worst(crowd=make_crowd()), make_skipped(23)
     benign = Elements(
         page_of(write_run(tmp_path / "benign", run, worst=worst, skipped_images=skipped))
     )
@@ -186,7 +164,7 @@ def test_a_split_without_public_ground_truth_has_a_page_of_dashes(tmp_path: Path
     folder = write_run(
         tmp_path,
         make_run("coco-test-dev", images=20288),
-        worst=WorstImages(SCHEMA_VERSION, ()),
+        worst=WorstImages(SCHEMA_VERSION, (), None),
         metrics={"AP": Metric(None, 0, True, reason), "AR": Metric(None, 0, True, reason)},
         keypoints=(),
         counts={"images": 20288, "poses": 5},
@@ -376,6 +354,7 @@ def test_an_image_without_a_size_and_far_away_points_are_drawn(tmp_path: Path) -
             msgspec.structs.replace(image, size=(0, 0), poses=poses),
             msgspec.structs.replace(image, size=(0, 0), persons=(), poses=()),
         ),
+        None,
     )
     page = page_of(write_run(tmp_path, make_run(), worst=worst))
     assert page.count('<svg class="drawing blank"') == 2
