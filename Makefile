@@ -16,10 +16,8 @@ NEEDS := crowdbench needs Python 3.11 or newer with venv
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
 
-demo: $(VENV)/.runtime ## Score a small example, with a report
-	$(BIN)/crowdbench run --predictor replay --predictions tests/example/predictions.json \
-		--annotations tests/example/annotations.json --skeleton coco-17 \
-		--output runs/demo --overwrite
+demo: $(VENV)/.runtime ## Run a small MIPNet on rendered crowds, with a report; downloads nothing else
+	$(BIN)/crowdbench run --predictor mipnet-tiny --split synthcrowd-test --overwrite
 
 test: $(VENV)/.test ## Run the tests; ARGS="-k name" goes to pytest
 	$(BIN)/python -m pytest $(ARGS)
@@ -38,8 +36,9 @@ bench: $(VENV)/.test ## Measure the speed beside official tools and bare network
 	$(BIN)/python tests/benchmarks/conditions.py $(ARGS)
 	$(BIN)/python tests/benchmarks/networks.py $(ARGS)
 
-clean: ## Remove the environment, builds, caches and the demo's run
-	rm -rf $(VENV) build dist *.egg-info runs/demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove the environment, builds, caches, and the demo's run and images
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf runs/mipnet-tiny@synthcrowd-test data/synthcrowd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, in steps; the files stand for steps that are done.

@@ -112,7 +112,8 @@ Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="A file of the network's weights, or random. [default: $CROWDBENCH_WEIGHTS/PREDICTOR]",
+        help="A file of the network's weights, or random. "
+        "[default: $CROWDBENCH_WEIGHTS/PREDICTOR, then the file that ships with it]",
         show_default=False,
     ),
 ]

@@ -50,6 +50,10 @@ class Source(Protocol):
     def skeleton(self) -> Skeleton:
         """The keypoint layout."""
 
+    @property
+    def identity(self) -> str:
+        """What the images are, with a version or a digest."""
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Example: ...
@@ -69,6 +73,11 @@ class SplitSource:
     def skeleton(self) -> Skeleton:
         """The split's keypoint layout."""
         return self.split.skeleton
+
+    @property
+    def identity(self) -> str:
+        """The split and the digest of its annotations."""
+        return f"{self.split.name}, annotations {self.split.annotations.sha256[:12]}"
 
     def __len__(self) -> int:
         return len(self.split.images)
@@ -107,6 +116,13 @@ class RenderedSource:
     def skeleton(self) -> Skeleton:
         """COCO's keypoints."""
         return COCO_17
+
+    @property
+    def identity(self) -> str:
+        """The split and the version of the data."""
+        from crowdbench.datasets.synthcrowd.scenes import DATA_VERSION
+
+        return f"{_RENDERED}{self.part}, version {DATA_VERSION}"
 
     def __len__(self) -> int:
         return self.n_images

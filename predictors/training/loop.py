@@ -164,7 +164,7 @@ class _Training:
                 f"{self._recipe.batch_size}"
             )
         self._save(looks=state.rows[-1].held_out_loss is None)
-        facts = {"parameters": n_parameters(self._network)}
+        facts = {"parameters": n_parameters(self._network), "learned_from": self._source.identity}
         return write_weights(self._folder, self._network, self._recipe, state.rows[-1], facts)
 
     def _begin(self, resume: bool) -> None:

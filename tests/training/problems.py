@@ -26,6 +26,10 @@ class Squares:
     n_images: int = 12
 
     @property
+    def identity(self) -> str:
+        return "toy, version 1"
+
+    @property
     def skeleton(self) -> Skeleton:
         return COCO_17
 

@@ -91,6 +91,7 @@ def test_what_is_left_says_how_it_was_made(tmp_path: Path) -> None:
         assert file.get_tensor("final_layer.weight").dtype == torch.float32
     assert inside["recipe"]["seed"] == 0
     assert inside["steps"] == n_steps
+    assert inside["learned_from"] == said["learned_from"] == "toy, version 1"
     image = cv2.imread(str(tmp_path / "curve.png"))
     assert image is not None
     assert image.std() > 1

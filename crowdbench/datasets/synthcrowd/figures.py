@@ -9,7 +9,7 @@ import numpy as np
 
 from crowdbench.datasets.synthcrowd.body import Bodies
 from crowdbench.datasets.synthcrowd.draws import Draws
-from crowdbench.datasets.synthcrowd.solids import PATTERNS, Materials, Solids
+from crowdbench.datasets.synthcrowd.solids import PATTERNS, Materials, Solids, join_solids
 from crowdbench.structures import Array
 
 # The materials of a person.
@@ -125,14 +125,12 @@ class _Figure:
         self._things()
         n = len(self._height)
         owners = np.arange(n)
-        rows = []
+        solids = []
         for start, end, first, second, is_cut, material, present in self._parts:
-            shown = np.ones(n, bool) if present is None else present
             materials = np.broadcast_to(material, n) + owners * _N_MATERIALS
-            whole = Solids(start, end, first, second, np.full(n, is_cut), owners, materials)
-            rows.append(whole.take(shown) if present is not None else whole)
-        fields = Solids.__dataclass_fields__
-        return Solids(*(np.concatenate([getattr(row, name) for row in rows]) for name in fields))
+            of_all = Solids(start, end, first, second, np.full(n, is_cut), owners, materials)
+            solids.append(of_all if present is None else of_all.take(np.flatnonzero(present)))
+        return join_solids(solids)
 
     def _at(self, start: str, frame: str, x: float, y: float, z: float = 0) -> Array:
         """Return (P, 3): a place seen from a point, in parts of the stature along a frame."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -30,7 +30,7 @@ from crowdbench.structures import Array
 # Raised whenever any pixel or any truth changes.
 DATA_VERSION = "1"
 PARTS = {"train": 20_000, "val": 500, "test": 1_000}
-_SEED = 20_26
+_SEED = 2026
 # Persons of whom less than this is in the image are left out of the truth, px².
 _MIN_AREA = 60
 
@@ -122,14 +122,10 @@ def _crowd(layout: Layout, draws: Draws) -> _Crowd:
     offsets = np.array([(p.x, 0.0, p.z) for p in persons])
     offsets[:, 1] = -lowest
     joints = _mirror_depth(np.stack([bodies.points[name] for name in JOINTS], axis=1))
-    moved = Solids(
-        _mirror_depth(solids.starts) + offsets[solids.owners],
-        _mirror_depth(solids.ends) + offsets[solids.owners],
-        solids.start_radii,
-        solids.end_radii,
-        solids.is_cut,
-        solids.owners,
-        solids.materials,
+    moved = replace(
+        solids,
+        starts=_mirror_depth(solids.starts) + offsets[solids.owners],
+        ends=_mirror_depth(solids.ends) + offsets[solids.owners],
     )
     seats = _seats(bodies, layout, offsets)
     return _Crowd(joints + offsets[:, None], moved, wardrobe, seats)
@@ -154,18 +150,7 @@ def _all_solids(crowd: _Crowd, layout: Layout, draws: Draws) -> tuple[Solids, Ma
     things += [make_thing(x, z, draws) for x, z in layout.things]
     count = len(materials[0])
     for solids, material in things:
-        rows = np.full(len(solids), count)
-        parts.append(
-            Solids(
-                solids.starts,
-                solids.ends,
-                solids.start_radii,
-                solids.end_radii,
-                solids.is_cut,
-                solids.owners,
-                rows,
-            )
-        )
+        parts.append(replace(solids, materials=solids.materials + count))
         materials.append(material)
         count += len(material)
     return join_solids(parts), join_materials(materials)
@@ -190,14 +175,12 @@ def _to_camera(points: Array, layout: Layout) -> Array:
 
 def _before_camera(solids: Solids, layout: Layout) -> Solids:
     starts, ends = _to_camera(solids.starts, layout), _to_camera(solids.ends, layout)
-    whole = Solids(
-        on_grid(starts),
-        on_grid(ends),
-        on_grid(solids.start_radii),
-        on_grid(solids.end_radii),
-        solids.is_cut,
-        solids.owners,
-        solids.materials,
+    whole = replace(
+        solids,
+        starts=on_grid(starts),
+        ends=on_grid(ends),
+        start_radii=on_grid(solids.start_radii),
+        end_radii=on_grid(solids.end_radii),
     )
     nearest_points = np.minimum(starts[:, 2], ends[:, 2])
     return whole.take(np.flatnonzero(nearest_points > NEAR))

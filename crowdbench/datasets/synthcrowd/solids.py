@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -70,16 +70,16 @@ class Solids:
 
     def take(self, rows: Array) -> Solids:
         """Return the solids at `rows`."""
-        return Solids(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        return Solids(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def join_solids(parts: list[Solids]) -> Solids:
     """Return all solids of several groups."""
-    fields = Solids.__dataclass_fields__
-    return Solids(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+    names = [field.name for field in fields(Solids)]
+    return Solids(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def join_materials(parts: list[Materials]) -> Materials:
     """Return all materials of several groups."""
-    fields = Materials.__dataclass_fields__
-    return Materials(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+    names = [field.name for field in fields(Materials)]
+    return Materials(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
