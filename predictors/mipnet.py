@@ -56,8 +56,9 @@ def _variant(key: str, height: int, width: int) -> type[MIPNet]:
     return make_variant(MIPNet, _FAMILY, backbone, method, ("mipnet",), _REMARK)
 
 
-# Trained by `predictors.training`; of no paper, so without published figures.
-_TINY = Method("mipnet-tiny", (128, 96), factors=_FACTORS)
+# Trained by `predictors.training`; of no paper, so without published figures. Decoded as its twin
+# `hrnet-tiny` is.
+_TINY = Method("mipnet-tiny", (128, 96), decoding="dark", smoothing=7, factors=_FACTORS)
 Tiny = make_variant(MIPNet, _FAMILY, "HRNet-tiny", _TINY, (), _REMARK)
 R50_256x192 = _variant("r50", 256, 192)
 R50_384x288 = _variant("r50", 384, 288)

@@ -33,6 +33,12 @@ def train(
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Processes that make crops, besides this one.")
     ] = 1,
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision", help="Of the network's layers: fp32, or bf16 where it is fast."
+        ),
+    ] = "fp32",
     epochs: Annotated[
         float | None,
         typer.Option(
@@ -65,6 +71,8 @@ def train(
             raise UsageError(f"--epochs is {epochs:g}, expected a positive number")
         factor = epochs / chosen.epochs
         chosen = replace(chosen, epochs=epochs, falls=tuple(fall * factor for fall in chosen.falls))
+    if precision not in ("fp32", "bf16"):
+        raise UsageError(f"--precision is {precision!r}, expected fp32 or bf16")
     # Imported here: they bring torch.
     from predictors.training.examples import find_source
     from predictors.training.loop import Pace, train
@@ -75,7 +83,7 @@ def train(
     weights = first_weights(chosen, source.skeleton.name, start_from)
     network = begin_network(chosen, len(source.skeleton), weights)
     folder = output or Path("runs/training") / chosen.name
-    pace = Pace(_find_device(device), workers)
+    pace = Pace(_find_device(device), precision, workers)
     digest = train(chosen, network, source, held_out, folder, pace, typer.echo, resume=resume)
     typer.echo(f"weights: {folder / digest.name} ({digest.size:,} bytes, sha256 {digest.sha256})")
 

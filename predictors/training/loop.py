@@ -37,10 +37,11 @@ _STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Pace:
-    """How a training runs; nothing of it changes the weights.
+    """How a training runs; but for the last bits, nothing of it changes the weights.
 
     Attributes:
         device: a torch device.
+        precision: of the network's layers, ``fp32`` or ``bf16``; weights and losses are fp32.
         n_workers: processes that make samples.
         log_every: steps between two lines of the log.
         save_every: steps between two checkpoints, each with a look at the held-out images; a
@@ -49,6 +50,7 @@ class Pace:
     """
 
     device: str = "cpu"
+    precision: str = "fp32"
     n_workers: int = 0
     log_every: int = 25
     save_every: int = 200
@@ -202,7 +204,8 @@ class _Training:
         for group in self._optimiser.param_groups:
             group["lr"] = self._recipe.rate(epoch, state.step)
         self._optimiser.zero_grad()
-        loss, heatmaps = self._objective(self._network, *self._inputs(samples))
+        with self._precision():
+            loss, heatmaps = self._objective(self._network, *self._inputs(samples))
         value = loss.item()
         if not math.isfinite(value):
             raise CrowdbenchError(
@@ -214,6 +217,11 @@ class _Training:
         state.losses.append(value)
         self._crops += len(samples.crops)
         return heatmaps.detach()
+
+    def _precision(self) -> torch.autocast:
+        """Return the context in which the network runs."""
+        kind = torch.device(self._pace.device).type
+        return torch.autocast(kind, torch.bfloat16, enabled=self._pace.precision == "bf16")
 
     def _inputs(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
         """Return normalised images, targets and weights on the device."""

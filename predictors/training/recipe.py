@@ -8,7 +8,7 @@ from typing import Literal
 
 from crowdbench.errors import UnknownNameError
 from predictors.networks import VARIANTS
-from predictors.training.augmentation import HRNET, Augmentation
+from predictors.training.augmentation import HRNET, MILD, Augmentation
 from predictors.training.losses import EveryInstance, Objective, OnePerson
 from predictors.training.samples import Sampling
 
@@ -83,6 +83,7 @@ _HRNET_TINY = Recipe(
     falls=(4.5, 5.5),
     batch_size=32,
     sigma=1.5,
+    augmentation=MILD,
     warm_up=200,
 )
 # As the paper's, it goes on from the network without modulation blocks.

@@ -62,5 +62,5 @@ def small_network(seed: int = 0) -> nn.Module:
     return MIPNetHRNet(SMALL, 17, (False, False, True, True))
 
 
-def pace(**other: int) -> Pace:
+def pace(**other: Any) -> Pace:
     return Pace(**{"log_every": 1, "save_every": 6, "n_held_out": 4, **other})

@@ -38,6 +38,7 @@ def run(
         (["mipnet-tyni"], 2, "unknown recipe 'mipnet-tyni'; did you mean mipnet-tiny"),
         (["hrnet-tiny", "--epochs", "0"], 2, "--epochs is 0, expected a positive number"),
         (["hrnet-tiny", "--device", "tpu"], 2, "--device is 'tpu', expected auto, cpu or cuda"),
+        (["hrnet-tiny", "--precision", "fp16"], 2, "--precision is 'fp16', expected fp32 or bf16"),
         (["hrnet-w32-256x192"], 3, "coco-train2017: annotations not found"),
         (["hrnet-tiny", "--start-from", "no.pth"], 3, "weights not found at no.pth"),
     ],

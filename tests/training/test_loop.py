@@ -34,7 +34,7 @@ def run(
     source: Any = None,
     network: nn.Module | None = None,
     resume: bool = False,
-    **other: int,
+    **other: Any,
 ) -> list[str]:
     """Train a small network; return what was said."""
     said: list[str] = []
@@ -141,6 +141,17 @@ def test_workers_and_pace_change_nothing(tmp_path: Path) -> None:
     run(tmp_path / "other", n_workers=2, log_every=3, save_every=100)
     one, other = (tmp_path / name / "weights.safetensors" for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_bf16_is_for_layers_alone_and_ends_near_fp32(tmp_path: Path) -> None:
+    for name in ("fp32", "bf16"):
+        run(tmp_path / name, precision=name)
+    losses = [[float(row["loss"]) for row in rows(tmp_path / n)] for n in ("fp32", "bf16")]
+    assert losses[0] != losses[1]
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=0.02)
+    assert losses[0][-1] == pytest.approx(losses[1][-1], rel=0.1)
+    with safetensors.safe_open(tmp_path / "bf16/weights.safetensors", "pt") as file:
+        assert file.get_tensor("final_layer.weight").dtype == torch.float32
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:

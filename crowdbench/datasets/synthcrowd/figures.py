@@ -69,7 +69,7 @@ def dress(n: int, draws: Draws) -> Wardrobe:
         colours[row, _HAIR] = draws.pick(_HAIRS)
         colours[row, _TOP] = _cloth(draws)
         seconds[row, _TOP] = _cloth(draws)
-        patterns[row, _TOP] = draws.integer(0, len(PATTERNS) - 1) if draws.chance(0.6) else 0
+        patterns[row, _TOP] = draws.integer(0, len(PATTERNS) - 1) if draws.chance(0.45) else 0
         sizes[row, _TOP] = draws.number(45, 150)
         is_cloth = draws.chance(0.3)
         colours[row, _BOTTOM] = _cloth(draws) if is_cloth else draws.pick(_BOTTOM_COLOURS)

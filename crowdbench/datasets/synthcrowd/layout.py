@@ -13,12 +13,12 @@ _WIDTH = 0.34
 _STATURE = 1700.0
 # What a crowd does, with how often.
 _ACTIONS = (
-    ("standing", 0.27), ("walking", 0.21), ("reaching", 0.13), ("dancing", 0.18), ("sitting", 0.13),
-    ("lying", 0.08),
+    ("standing", 0.33), ("walking", 0.25), ("reaching", 0.13), ("dancing", 0.13), ("sitting", 0.12),
+    ("lying", 0.04),
 )  # fmt: skip
 # People in tight clusters are on their feet.
 _ACTIONS_OF_CLUSTERS = (
-    ("standing", 0.42), ("walking", 0.26), ("reaching", 0.14), ("dancing", 0.18),
+    ("standing", 0.44), ("walking", 0.30), ("reaching", 0.14), ("dancing", 0.12),
 )  # fmt: skip
 # Bodies that stand closer than this would go through each other, mm.
 _CLOSEST = 330.0
@@ -69,17 +69,17 @@ class Layout:
 
 
 def arrange(draws: Draws) -> Layout:
-    """Return a layout: a third of them loose, a third dense, a third in tight clusters."""
+    """Return a layout: some of them loose, some dense, some in tight clusters."""
     width, height = draws.pick(_SIZES)
     focal = math.floor(draws.number(0.95, 1.35) * max(width, height))
     kind = draws.number(0, 1)
-    if kind < 0.34:
+    if kind < 0.28:
         spots = _loose(width, height, draws)
-    elif kind < 0.66:
+    elif kind < 0.62:
         spots = _dense(width, height, draws)
     else:
         spots = _clustered(width, height, draws)
-    persons = _people(spots, focal, width, is_tight=kind >= 0.66, draws=draws)
+    persons = _people(spots, focal, width, is_tight=kind >= 0.62, draws=draws)
     # The camera looks at the middle of the people.
     distance = sum(p.z for p in persons) / len(persons)
     camera_height = draws.number(1000, 2400)
@@ -149,8 +149,9 @@ def _people(
         z = _apart(x, z, persons)
         is_child = draws.chance(0.03 if is_tight else 0.12)
         stature = draws.number(1080, 1400) if is_child else draws.number(1520, 1920)
-        faces = draws.chance(0.6)
-        heading = 75 * float(draws.spread()) if faces else draws.number(-180, 180)
+        # As on photographs, most people face the camera more or less.
+        faces = draws.chance(0.85)
+        heading = 70 * float(draws.spread()) if faces else draws.number(-180, 180)
         persons.append(Person(x, z, heading, stature, _action(is_tight, draws)))
         if hugs and number == 1:
             persons[:2] = _embrace(persons[0], persons[1], draws)

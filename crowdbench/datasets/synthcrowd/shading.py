@@ -79,7 +79,7 @@ def make_sensor(draws: Draws) -> Sensor:
     levels = [255 * min(1.0, gain * (i / 255) ** gamma) for i in range(256)]
     return Sensor(
         blur=int(16 * draws.number(0, 1) ** 2),
-        noise=int(64 * draws.number(0.8, 5)),
+        noise=int(64 * draws.number(0.8, 4)),
         tone=np.rint(levels).astype(np.uint8),
         balance=(draws.integer(236, 276), 256, draws.integer(236, 276)),
         noise_at=(

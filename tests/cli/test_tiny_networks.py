@@ -1,0 +1,74 @@
+"""The networks that ship with crowdbench, run for real on SynthCrowd: the gate of our own CI."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from crowdbench.files import digest_of_file
+from tests.command import Crowdbench
+
+WEIGHTS = Path(__file__).parents[2] / "predictors/weights"
+EXPECTED: dict[str, dict[str, Any]] = json.loads(
+    Path(__file__).with_name("tiny_networks.json").read_text()
+)
+BOXES = "SYNTHCROWD_test_detections_person.json"
+N_IMAGES = 100
+# Networks differ in their last bits between machines, and so may a keypoint now and then.
+TOLERANCE = 0.004
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with SynthCrowd's test split."""
+    root = tmp_path_factory.mktemp("data")
+    command = [sys.executable, "-m", "crowdbench", "data", "make", "synthcrowd-test"]
+    command += ["--data-root", str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_the_annotations_are_the_committed_ones(data: Path, crowdbench: Crowdbench) -> None:
+    done = crowdbench("data", "verify", "synthcrowd-test", "--data-root", data)
+    assert done.returncode == 0
+    assert "a779c5896ddcd9a87db4d42404d8e0e1db088202af89a20dfdbd1ed1eea206d6: as it" in done.stdout
+
+
+@pytest.mark.parametrize("boxes", ["gt", BOXES])
+@pytest.mark.parametrize("predictor", ["hrnet-tiny", "mipnet-tiny"])
+def test_a_run_gives_the_committed_numbers(
+    predictor: str, boxes: str, data: Path, crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    done = crowdbench(
+        "run", "--predictor", predictor, "--split", "synthcrowd-test", "--boxes", boxes,
+        "--limit", str(N_IMAGES), "--data-root", data, "--output", "run", "--no-report", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    expected = EXPECTED[f"{predictor} {'gt' if boxes == 'gt' else 'detected'}"]
+    assert found["counts"]["evaluated"] == expected["persons"]
+    metrics = {name: found["metrics"][name]["value"] for name in expected["metrics"]}
+    assert metrics == pytest.approx(expected["metrics"], abs=TOLERANCE)
+    if boxes == BOXES:
+        check = crowdbench("score", "run", "--check", "pycocotools", "--data-root", data)
+        assert check.returncode == 0, check.stdout
+
+
+@pytest.mark.parametrize("predictor", ["hrnet-tiny", "mipnet-tiny"])
+def test_the_card_of_the_weights_is_true(predictor: str) -> None:
+    card = yaml.safe_load((WEIGHTS / f"{predictor}.yaml").read_text())
+    digest = digest_of_file(WEIGHTS / f"{predictor}.safetensors")
+    assert card["weights"]["sha256"] == digest.sha256
+    assert card["weights"]["bytes"] == digest.size <= 3_000_000
+    assert card["parameters"] <= 1_000_000
+    assert card["recipe"]["name"] == predictor
+    assert card["recipe"]["data"] == "synthcrowd-train"
+    assert 0.6 < card["scores"]["gt"]["AP"] < 0.9
+    assert card["scores"]["gt"]["AP_hard"] < card["scores"]["gt"]["AP_easy"] - 0.05
