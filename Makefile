@@ -35,6 +35,7 @@ bench: $(VENV)/.test ## Measure the speed beside official tools and bare network
 	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
 	$(BIN)/python tests/benchmarks/conditions.py $(ARGS)
 	$(BIN)/python tests/benchmarks/networks.py $(ARGS)
+	$(BIN)/python tests/benchmarks/synthcrowd.py $(ARGS)
 
 clean: ## Remove the environment, builds, caches, and the demo's run and images
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -19,9 +20,14 @@ from crowdbench.results import Metrics
 from crowdbench.running.steps import Job, predict_job, run_job, score_run
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14
 from crowdbench.structures import Array, Poses
+from predictors.hrnet import HRNet
+from predictors.hrnet import Tiny as HRNetTiny
+from predictors.mipnet import MIPNet
+from predictors.mipnet import Tiny as MIPNetTiny
 from predictors.networks import create
 from predictors.networks.checkpoints import load_checkpoint
 from predictors.networks.mipnet import selectors
+from predictors.topdown.predictor import Method
 from tests.command import Crowdbench, contents
 from tests.networks.filled import write_checkpoint
 
@@ -271,3 +277,19 @@ def test_boxes_with_nothing_to_crop_have_no_pose(
     ].poses
     assert poses.box_index.tolist() == [1, 2]
     assert all(math.isfinite(value) for value in poses.keypoints.ravel())
+
+
+@pytest.mark.parametrize(
+    ("split", "expected"),
+    [("ochuman-test", "none"), ("synthcrowd-val", "none"), ("coco-val2017", "oks-nms")],
+)
+def test_hrnet_is_merged_but_where_people_share_boxes(split: str, expected: str) -> None:
+    named = SimpleNamespace(name=split, skeleton=COCO_17)
+    assert HRNet.merging(named).rule == expected  # type: ignore[arg-type]
+    assert MIPNet.merging(named).rule == "oks-nms"  # type: ignore[arg-type]
+
+
+def test_the_signature_says_how_keypoints_are_decoded() -> None:
+    assert Method("any", (128, 96)).decoding_words == "quarter-offset"
+    assert Method("any", (128, 96), decoding="dark").decoding_words == "dark"
+    assert HRNetTiny.method.decoding_words == MIPNetTiny.method.decoding_words == "dark(7)"

@@ -105,8 +105,8 @@ def _draw_ground(image: Array, edge: int, view: Viewpoint, draws: Draws) -> None
             shade *= 1 - checks * odd + single(0.012) * number
         # Far ground is a little brighter.
         shade *= 1 + single(0.15) * (forward / (forward + single(6000)))
-        for channel in range(3):
-            image[top:low, :, channel] = np.minimum(shade * colour[channel], single(255))
+        planes = [np.minimum(shade * level, single(255)).astype(np.uint8) for level in colour]
+        image[top:low] = cv2.merge(planes)
 
 
 def _ground_rows(view: Viewpoint, top: int, low: int) -> tuple[Array, Array]:

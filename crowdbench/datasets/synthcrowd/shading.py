@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
+import cv2
 import numpy as np
 
 from crowdbench.datasets.synthcrowd.draws import Draws
@@ -177,11 +178,11 @@ def _shade(
     gloss = gloss * gloss
     gloss = gloss * gloss * materials.shines.astype(single)[material] * single(70)
     colours = light.colour.astype(single)
-    out = np.empty((len(samples), 3), np.uint8)
+    planes = []
     for channel in range(3):
         value = base[channel] * (ambient + lit * colours[channel]) + gloss
-        out[:, channel] = np.minimum(np.maximum(value, 0), 255).astype(np.uint8)
-    return out
+        planes.append(np.minimum(np.maximum(value, 0), 255).astype(np.uint8))
+    return np.stack(planes, axis=1)
 
 
 def _albedo(materials: Materials, material: Array, s: Array, around: Array, solid: Array) -> Array:
@@ -268,8 +269,6 @@ def expose(pixels: Array, sensor: Sensor) -> Array:
     # The product stays below 2^15 as the grain stays below 200 and the noise below 330 / 8.
     light = light + ((grain * np.int16(sensor.noise // 8)) >> 9)
     curve = sensor.tone.astype(np.int32)
-    out = np.empty(pixels.shape, np.uint8)
-    for channel, gain in enumerate(sensor.balance):
-        table = np.minimum((curve * gain) >> 8, 255).astype(np.uint8)
-        out[..., channel] = table[np.clip(light[..., channel], 0, 255)]
-    return out
+    tables = [np.minimum((curve * gain) >> 8, 255).astype(np.uint8) for gain in sensor.balance]
+    found: Array = cv2.LUT(np.clip(light, 0, 255).astype(np.uint8), np.stack(tables, axis=1)[None])
+    return found
