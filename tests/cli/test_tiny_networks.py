@@ -53,7 +53,7 @@ def test_a_run_gives_the_committed_numbers(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     expected = EXPECTED[f"{predictor} {'gt' if boxes == 'gt' else 'detected'}"]
-    assert found["counts"]["evaluated"] == expected["persons"]
+    assert found["counts"]["persons_evaluated"] == expected["persons"]
     metrics = {name: found["metrics"][name]["value"] for name in expected["metrics"]}
     assert metrics == pytest.approx(expected["metrics"], abs=TOLERANCE)
     if boxes == BOXES:
