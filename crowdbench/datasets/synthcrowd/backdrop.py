@@ -64,8 +64,8 @@ def _draw_upper(image: Array, edge: int, draws: Draws) -> None:
     ys = ((np.arange(edge) >> coarse) + y) & (NOISE_SIDE - 1)
     xs = ((np.arange(width) >> coarse) + x) & (NOISE_SIDE - 1)
     grain = np.rint(noise[ys[:, None], xs] * draws.number(4, 26)).astype(np.int16)
-    upper = np.rint(rows).astype(np.int16)[:, None] + grain[..., None]
-    image[:edge] = np.clip(upper, 0, 255).astype(np.uint8)
+    levels = np.rint(rows).astype(np.int16).T[..., None]
+    image[:edge] = cv2.merge([np.clip(level + grain, 0, 255).astype(np.uint8) for level in levels])
     if draws.chance(0.25):  # bricks or panels
         line = tuple(int(c) for c in np.clip(low - 22, 0, 255))
         step = draws.integer(14, 60)
@@ -88,6 +88,7 @@ def _draw_ground(image: Array, edge: int, view: Viewpoint, draws: Draws) -> None
     strength = single(draws.number(0.25, 0.5) if is_rough else 0.12)
     size, checks = single(1 / draws.number(250, 700)), single(draws.number(0, 0.35))
     noise, fine = noise_tile(), single(0.12 if is_rough else 0.03)
+    mask = np.int32(NOISE_SIDE - 1)
     columns = (np.arange(width) - view.camera.centre_x).astype(single)
     # In blocks that stay in the processor's cache.
     for top in range(edge, height, _ROWS):
@@ -95,8 +96,10 @@ def _draw_ground(image: Array, edge: int, view: Viewpoint, draws: Draws) -> None
         forward, per_pixel = _ground_rows(view, top, low)
         across = columns * per_pixel
         x, z = across + forward * turned, forward - across * turned
-        xs, zs = (x * fine).astype(np.int32), (z * fine).astype(np.int32)
-        shade = 1 + strength * noise[zs & (NOISE_SIDE - 1), xs & (NOISE_SIDE - 1)]
+        xs, zs = (x * fine).astype(np.int32) & mask, (z * fine).astype(np.int32) & mask
+        shade = np.take(noise, zs * np.int32(NOISE_SIDE) + xs)
+        shade *= strength
+        shade += 1
         if kind in ("tiles", "planks"):
             cells_x = np.floor(x * size).astype(np.int32)
             cells_z = np.floor(z * (size * single(0.2 if kind == "planks" else 1))).astype(np.int32)

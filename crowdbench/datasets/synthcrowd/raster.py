@@ -129,9 +129,10 @@ def cover(solids: Solids, camera: Intrinsics, width: int, height: int) -> Covere
             ((flat.end_depths - flat.start_depths) / np.maximum(flat.lengths, 1e-3))[solid],
         ]
     ).astype(single)
-    is_cut = solids.is_cut[solid]
-    offsets = rows.astype(np.int64) * width
-    first_samples = ends - counts
+    is_cut, solid = solids.is_cut[solid], solid.astype(np.int32)
+    offsets = rows.astype(np.int32) * np.int32(width)
+    counts, first = counts.astype(np.int32), first.astype(np.int32)
+    first_samples = (ends - counts).astype(np.int32)
     # In blocks that stay in the processor's cache.
     cuts = np.searchsorted(ends, np.arange(_BLOCK, n + _BLOCK, _BLOCK), side="left") + 1
     start = 0
@@ -140,7 +141,7 @@ def cover(solids: Solids, camera: Intrinsics, width: int, height: int) -> Covere
             continue
         block = slice(int(first_samples[start]), int(ends[stop - 1]))
         repeats = counts[start:stop]
-        columns = np.arange(block.start, block.stop)
+        columns = np.arange(block.start, block.stop, dtype=np.int32)
         columns -= np.repeat(first_samples[start:stop] - first[start:stop], repeats)
         along0, ax, across0, bx, length, r0, dr, z0, dz = np.repeat(
             of_row[:, start:stop], repeats, axis=1

@@ -150,23 +150,24 @@ def _shade(
 ) -> Array:
     single = np.float32
     samples = buffer.samples[block]
-    solid = covered.solids[samples]
-    across, high = covered.across[samples], covered.heights[samples]
+    solid = np.take(covered.solids, samples)
+    across, high = np.take(covered.across, samples), np.take(covered.heights, samples)
     steps = solids.ends - solids.starts
     dx, dy, dz = (steps * steps).T
     spans = np.sqrt(dx + dy + dz).astype(single)
     axes = (steps / np.maximum(spans, 1e-3)[:, None]).astype(single)
-    s = covered.along[samples] * spans[solid]
-    millimetres = covered.depths[samples] * single(1 / camera.focal)
-    radius = covered.radii[samples] * millimetres
+    s = np.take(covered.along, samples) * np.take(spans, solid)
+    millimetres = np.take(covered.depths, samples) * single(1 / camera.focal)
+    radius = np.take(covered.radii, samples) * millimetres
     around = across * radius
-    material = solids.materials[solid]
+    material = np.take(solids.materials, solid)
     base = _albedo(materials, material, s, around, solid)
 
     # The normal: sideways in the image by `across`, towards the camera by `high`.
     flat = np.sqrt(np.maximum(1 - axes[:, 2] * axes[:, 2], 0))
     lengths = np.maximum(flat, single(1e-3))
-    nx, ny = (-axes[:, 1] / lengths)[solid] * across, (axes[:, 0] / lengths)[solid] * across
+    nx = np.take(-axes[:, 1] / lengths, solid) * across
+    ny = np.take(axes[:, 0] / lengths, solid) * across
     lx, ly, lz = light.direction.astype(single)
     facing = nx * lx + ny * ly - high * lz
     lit = np.maximum(facing, 0) * single(light.direct)
@@ -199,10 +200,9 @@ def _albedo(materials: Materials, material: Array, s: Array, around: Array, soli
             u, v = s[rows] * scale, around[rows] * scale
             is_second[rows] = _is_second(PATTERNS[kind], u, v, solid[rows], rough[rows])
     factor = 1 + single(0.22) * rough
-    colours = np.stack([materials.colours, materials.seconds]).astype(single)
+    colours = np.concatenate([materials.colours, materials.seconds]).astype(single).T.copy()
     place = is_second.astype(np.int64) * len(materials) + material
-    flat = colours.reshape(-1, 3)
-    return np.stack([flat[:, channel][place] * factor for channel in range(3)])
+    return np.stack([np.take(levels, place) * factor for levels in colours])
 
 
 def _is_second(pattern: str, u: Array, v: Array, solid: Array, rough: Array) -> Array:
@@ -224,10 +224,10 @@ def _is_second(pattern: str, u: Array, v: Array, solid: Array, rough: Array) -> 
 
 def _cut_noise(s: Array, around: Array, solid: Array, scale: float) -> Array:
     """Return noise of surfaces; every solid takes it from another place."""
-    mask, factor = NOISE_SIDE - 1, np.float32(scale)
-    rows = ((s * factor).astype(np.int32) + solid * 37) & mask
-    columns = ((around * factor).astype(np.int32) + solid * 91) & mask
-    found: Array = noise_tile()[rows, columns]
+    mask, factor = np.int32(NOISE_SIDE - 1), np.float32(scale)
+    rows: Array = (s * factor).astype(np.int32) + solid * np.int32(37)
+    columns: Array = (around * factor).astype(np.int32) + solid * np.int32(91)
+    found: Array = np.take(noise_tile(), (rows & mask) * np.int32(NOISE_SIDE) + (columns & mask))
     return found
 
 
@@ -241,13 +241,12 @@ def _shadows(buffer: Buffer, block: slice, light: Light, millimetres: Array, wid
     own = buffer.depths[pixels]
     shadow = np.zeros(len(pixels), single)
     lx, ly = light.direction[:2].astype(single)
-    n = len(buffer.depths)
     for reach, part in ((55, 0.4), (130, 0.35)):
         steps = single(reach) / millimetres
         dx = (lx * steps).astype(np.int32)
         dy = (ly * steps).astype(np.int32)
         place = pixels + dx + dy * width
-        nearer = own - buffer.depths[np.minimum(np.maximum(place, 0), n - 1)]
+        nearer = own - np.take(buffer.depths, place, mode="clip")
         shadow += single(part) * (
             (nearer > single(_SHADOW_NEAREST)) & (nearer < single(_SHADOW_FARTHEST))
         )

@@ -66,15 +66,19 @@ def people_of(
     visibility = _visibility(points, joints[..., 2], owners, buffer, width, height)
     points = np.where((visibility > 0)[..., None], points, 0)
 
-    sample_owners = solids.owners[covered.solids]
-    of_people = (sample_owners >= 0) & (covered.depths < np.inf)
-    bodies = np.zeros((n, tall, wide), bool)
-    bodies.reshape(-1)[sample_owners[of_people] * (tall * wide) + covered.pixels[of_people]] = True
+    # One more for things and for what lies just outside of its solid.
+    bodies = np.zeros((n + 1, tall, wide), bool)
+    starts = np.where(solids.owners < 0, n, solids.owners).astype(np.int32) * np.int32(tall * wide)
+    places = np.take(starts, covered.solids)
+    places[np.isinf(covered.depths)] = n * tall * wide
+    bodies.reshape(-1)[places + covered.pixels] = True
+    bodies = bodies[:n]
     # Of the finer pixels of a pixel, two count.
     silhouettes = bodies[:, ::FINE, ::FINE] | bodies[:, 1::FINE, 1::FINE]
-    people, shown = np.arange(n)[:, None, None], owners.reshape(tall, wide)
-    visible = (shown[::FINE, ::FINE] == people) | (shown[1::FINE, 1::FINE] == people)
-    areas = silhouettes.sum(axis=(1, 2)).astype(float)
+    shown = owners.astype(np.int8).reshape(tall, wide)
+    both = shown[::FINE, ::FINE].copy(), shown[1::FINE, 1::FINE].copy()
+    visible = np.stack([(both[0] == person) | (both[1] == person) for person in range(n)])
+    areas, seen = (_counts(masks) for masks in (silhouettes, visible))
 
     def of(names: tuple[str, ...]) -> tuple[Array, Array]:
         rows = [JOINTS.index(name) for name in names]
@@ -91,7 +95,7 @@ def people_of(
         areas=areas,
         silhouettes=silhouettes,
         visible=visible,
-        visible_fractions=visible.sum(axis=(1, 2)) / np.maximum(areas, 1),
+        visible_fractions=seen / np.maximum(areas, 1),
         actions=actions,
     )
 
@@ -110,6 +114,11 @@ def _visibility(
     # Of the own body only what lies well before the joint hides it; of others, all that is nearer.
     hidden = np.where(is_own, surface < depths - _DEPTH, surface < depths)
     return np.where(is_inside, np.where(hidden, 1, 2), 0)
+
+
+def _counts(masks: Array) -> Array:
+    """Return (P,) float64: how many pixels each mask has."""
+    return np.array([np.count_nonzero(mask) for mask in masks], float)
 
 
 def _boxes(masks: Array) -> Array:
