@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from crowdbench import __version__
-from crowdbench.errors import EXIT_FAILED, CrowdbenchError
+from crowdbench.errors import EXIT_FAILED
 from crowdbench.listing import data_app, ls_app
 from crowdbench.options import (
     AsJson,
@@ -23,6 +21,7 @@ from crowdbench.options import (
     Quiet,
     RunPath,
     Weights,
+    run_app,
     takes,
 )
 
@@ -299,21 +298,4 @@ def _print_metrics(path: Path, metrics: Metrics, as_json: bool, quiet: bool) -> 
 
 def main() -> None:
     """Run the command and exit with its code; errors end in one line, not in a traceback."""
-    try:
-        code = app(standalone_mode=False)
-    except CrowdbenchError as error:
-        if os.environ.get("CROWDBENCH_DEBUG"):
-            raise
-        typer.echo(f"crowdbench: {error}", err=True)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("crowdbench: interrupted; the same command goes on where it stopped", err=True)
-        code = 130
-    except BrokenPipeError:
-        # The reader (`| head`) has gone; not an error. Keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    sys.exit(code)
+    run_app(app, "crowdbench", "interrupted; the same command goes on where it stopped")

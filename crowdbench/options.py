@@ -1,15 +1,19 @@
-"""The options that several commands share, and how commands show their help."""
+"""The options that several commands share, how commands show their help, and how they end."""
 
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, NoReturn, TypeVar, get_type_hints
 
 import click
 import typer
 from typer.core import TyperCommand
+
+from crowdbench.errors import CrowdbenchError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -195,3 +199,31 @@ def takes(*groups: type) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+def run_app(app: typer.Typer, name: str, interrupted: str) -> NoReturn:
+    """Run a command and exit with its code; errors end in one line, not in a traceback.
+
+    Args:
+        app: the command.
+        name: what its messages begin with.
+        interrupted: what to say after Ctrl-C.
+    """
+    try:
+        code = app(standalone_mode=False)
+    except CrowdbenchError as error:
+        if os.environ.get("CROWDBENCH_DEBUG"):
+            raise
+        typer.echo(f"{name}: {error}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        typer.echo(f"{name}: {interrupted}", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; not an error. Keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    sys.exit(code)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from crowdbench.datasets.manifest import data_root
-from crowdbench.errors import CrowdbenchError, MissingError, UsageError
-from crowdbench.options import Command, DataRoot
+from crowdbench.errors import MissingError, UsageError
+from crowdbench.options import Command, DataRoot, run_app
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -102,20 +99,7 @@ def _find_device(name: str) -> str:
 
 def main() -> None:
     """Run the command and exit with its code; errors end in one line, not in a traceback."""
-    try:
-        code = app(standalone_mode=False)
-    except CrowdbenchError as error:
-        if os.environ.get("CROWDBENCH_DEBUG"):
-            raise
-        typer.echo(f"training: {error}", err=True)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("training: interrupted; --resume goes on from the last checkpoint", err=True)
-        code = 130
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    sys.exit(code)
+    run_app(app, "training", "interrupted; --resume goes on from the last checkpoint")
 
 
 if __name__ == "__main__":

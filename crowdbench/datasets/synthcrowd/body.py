@@ -83,11 +83,11 @@ class Bodies:
 
 @dataclass(frozen=True)
 class Proportions:
-    """Lengths as parts of the stature, (P,) each; 1 is the average body.
+    """How much longer than the average body's some lengths are, (P,) factors each.
 
     Attributes:
-        legs: of legs.
-        arms: of arms.
+        legs: of thighs and shins.
+        arms: of upper arms and forearms.
         shoulders: between the shoulders.
         hips: between the hips.
         head: of the head.

@@ -29,7 +29,7 @@ from crowdbench.structures import Array
 
 # Raised whenever any pixel or any truth changes.
 DATA_VERSION = "1"
-PARTS = {"train": 20_000, "val": 500, "test": 1_000}
+_PARTS = ("train", "val", "test")
 _SEED = 2026
 # Persons of whom less than this is in the image are left out of the truth, px².
 _MIN_AREA = 60
@@ -47,7 +47,7 @@ def render(part: str, index: int) -> Picture:
     (dtype('uint8'), 3, True)
     """
     for attempt in range(100):
-        picture = _render(Draws(_SEED, list(PARTS).index(part), index, attempt))
+        picture = _render(Draws(_SEED, _PARTS.index(part), index, attempt))
         if len(picture.people):
             return picture
     raise AssertionError(f"scene {part} {index} shows nobody")
