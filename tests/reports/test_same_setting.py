@@ -19,6 +19,8 @@ CARDS = {
     for found in vars(module).values()
     if isinstance(getattr(found, "card", None), Card)
 }
+# The tiny ones are of no paper.
+PUBLISHED = {name: card for name, card in CARDS.items() if card.published}
 
 
 def make_entry(method: str = "mipnet", *, settings: Any = None, **changes: Any) -> Entry:
@@ -34,7 +36,7 @@ def make_entry(method: str = "mipnet", *, settings: Any = None, **changes: Any) 
     )
 
 
-@pytest.mark.parametrize("card", CARDS.values(), ids=CARDS.keys())
+@pytest.mark.parametrize("card", PUBLISHED.values(), ids=PUBLISHED.keys())
 def test_every_network_of_ours_has_one_published_row_of_its_setting(card: Card) -> None:
     run = make_network_run(card, split="coco-val2017", images=5000)
     (same,) = (e for e in load_published("coco-val2017").entries if is_same_setting(run, e))

