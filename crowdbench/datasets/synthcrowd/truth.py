@@ -32,7 +32,7 @@ _DEPTH = np.array(
     ],
     np.float32,
 )
-# Of this many pixels of the buffer, one of the image: the buffer is twice as fine.
+# How many pixels of the buffer, in each direction, make one of the image.
 FINE = 2
 
 
