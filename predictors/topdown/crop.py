@@ -19,7 +19,7 @@ from crowdbench.structures import Array
 Convention = Literal["classical", "size-minus-one"]
 
 # Scales are counted in units of this many pixels, and hold the box with a margin around it.
-_UNIT = 200
+UNIT = 200
 _MARGIN = 1.25
 
 
@@ -41,7 +41,7 @@ class Frames:
     @property
     def areas(self) -> Array:
         """(B,) float64 px² of the padded boxes, which stand for the persons' sizes in OKS-NMS."""
-        areas: Array = (self.scales.astype(np.float64) * _UNIT).prod(axis=1)
+        areas: Array = (self.scales.astype(np.float64) * UNIT).prod(axis=1)
         return areas
 
 
@@ -107,7 +107,7 @@ def frames_of(boxes: Array, input_size: tuple[int, int], convention: Convention)
     )
     return Frames(
         (boxes[:, :2] + (sizes - _less(convention)) * 0.5).astype(np.float32),
-        (padded / _UNIT).astype(np.float32) * np.float32(_MARGIN),
+        (padded / UNIT).astype(np.float32) * np.float32(_MARGIN),
     )
 
 
@@ -199,9 +199,20 @@ def crop_persons(
     exact place, earlier ones at the nearest 1/32 px: the grey levels of smooth images differ by at
     most 1, those of white noise by up to 6.
     """
+    return warp_crops(image, to_output(frames, input_size, convention), input_size)
+
+
+def warp_crops(image: Array, maps: Array, input_size: tuple[int, int]) -> Array:
+    """Return (B, h, w, 3) uint8: crops by their maps, bilinear, black beyond the image.
+
+    Args:
+        image: (H, W, 3) uint8; the crops keep its channel order.
+        maps: (B, 2, 3) affine maps from the image to each crop.
+        input_size: height and width of the crops.
+    """
     height, width = input_size
-    crops = np.empty((len(frames), height, width, 3), np.uint8)
-    for crop, affine in zip(crops, to_output(frames, input_size, convention), strict=True):
+    crops = np.empty((len(maps), height, width, 3), np.uint8)
+    for crop, affine in zip(crops, maps, strict=True):
         cv2.warpAffine(image, affine, (width, height), dst=crop, flags=cv2.INTER_LINEAR)
     return crops
 
@@ -218,7 +229,7 @@ def _arms(frames: Frames, convention: Convention) -> Array:
     step by step as the official points are, which makes the two differ a little.
     """
     x, y = frames.centres.T
-    half = (frames.scales[:, 0] * np.float32(_UNIT) - np.float32(_less(convention))) / np.float32(2)
+    half = (frames.scales[:, 0] * np.float32(UNIT) - np.float32(_less(convention))) / np.float32(2)
     top = y - half
     left = x - (y - top)
     arms: Array = frames.centres.astype(np.float64) - np.stack([left, top], axis=1)

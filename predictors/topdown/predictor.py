@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 # Of the joint scores, what enters a pose's score (IN_VIS_THRE).
 _CONFIDENT = 0.2
-# Per channel, in the order in which the network takes them.
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 _SEED = 0
 # Boxes that a CPU computes at once, each with its mirror image. Two images at least and fewer than
 # 16: from one and from 16 on, torch and its libraries sum in another order (even within a batch,
@@ -145,8 +142,6 @@ class TopDown(Predictor):
         self.network = network.eval().to(device, self._type)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mirror = torch.tensor(mirror_permutation(self._skeleton), device=device)
-        self._mean = torch.tensor(_MEAN, device=device)[:, None, None]
-        self._std = torch.tensor(_STD, device=device)[:, None, None]
 
     def prepare(self, image: Array, boxes: Boxes | None) -> dict[str, Array]:
         """Return the crops of an image's boxes, with their frames and rows.
@@ -229,6 +224,7 @@ class TopDown(Predictor):
 
         from predictors.topdown.decoding import decode_dark, decode_quarter_offset
         from predictors.topdown.heatmaps import flip_average
+        from predictors.topdown.normalisation import normalised
 
         assert self.network is not None, "load comes first"
         # fp32 means fp32, also where cuDNN would round to TF32.
@@ -236,10 +232,8 @@ class TopDown(Predictor):
             torch.inference_mode(),
             torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False),
         ):
-            images = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
-            if self.method.channels == "BGR":
-                images = images.flip(1)
-            images = images.float().div_(255).sub_(self._mean).div_(self._std).to(self._type)
+            images = normalised(torch.from_numpy(crops).to(self._device), self.method.channels)
+            images = images.to(self._type)
             both = torch.cat([images, images.flip(-1)])
             both = both.contiguous(memory_format=torch.channels_last)
             maps = self.heatmaps(self.network, both).float()

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
-from predictors.topdown.crop import Frames, frames_of, to_output
+from predictors.topdown.crop import UNIT, Frames, frames_of, to_output
 
-# Scales of frames are counted in units of this many pixels.
-_UNIT = 200
 # How much larger than the joints of half a body its frame is.
 _HALF_BODY_MARGIN = 1.5
 _LOWER_BODY = ("hip", "knee", "ankle")
@@ -136,7 +133,7 @@ def half_body(
     padded = np.array([max(width, height * aspect), max(height, width / aspect)])
     if not padded.all():
         return None
-    scale = (padded / _UNIT * _HALF_BODY_MARGIN).astype(np.float32)
+    scale = (padded / UNIT * _HALF_BODY_MARGIN).astype(np.float32)
     return points.mean(axis=0).astype(np.float32), scale
 
 
@@ -173,21 +170,6 @@ def view_maps(
     offsets += np.where(mirrored[:, None], linear[:, :, 0] * (image_width - 1), 0)
     linear[:, :, 0] *= np.where(mirrored, -1, 1)[:, None]
     return np.concatenate([linear, offsets[:, :, None]], axis=2)
-
-
-def crop_views(image: Array, maps: Array, input_size: tuple[int, int]) -> Array:
-    """Return (P, h, w, 3) uint8: the crops of an image, bilinear, black beyond it.
-
-    Args:
-        image: (H, W, 3) uint8.
-        maps: (P, 2, 3) as of `view_maps`.
-        input_size: height and width of the crops.
-    """
-    height, width = input_size
-    crops = np.empty((len(maps), height, width, 3), np.uint8)
-    for crop, affine in zip(crops, maps, strict=True):
-        cv2.warpAffine(image, affine, (width, height), dst=crop, flags=cv2.INTER_LINEAR)
-    return crops
 
 
 def move_joints(keypoints: Array, views: Views, mirror: list[int]) -> Array:

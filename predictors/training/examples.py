@@ -130,14 +130,13 @@ class RenderedSource:
     def __getitem__(self, index: int) -> Example:
         """Return an image and its persons."""
         # Imported here, as it brings the whole renderer.
-        from crowdbench.datasets.synthcrowd.annotations import MIN_VISIBLE
+        from crowdbench.datasets.synthcrowd.annotations import labelled
         from crowdbench.datasets.synthcrowd.scenes import render
 
         picture = render(self.part, index)
         people = picture.people
-        rows = (people.visible_fractions >= MIN_VISIBLE) & (people.areas > 0)
-        keypoints, boxes = np.round(people.keypoints[rows], 2), np.round(people.boxes[rows], 2)
-        return example_of(picture.pixels, keypoints, boxes)
+        keypoints = labelled(people.keypoints, people)
+        return example_of(picture.pixels, keypoints, np.round(people.boxes, 2))
 
 
 def example_of(image: Array, keypoints: Array, boxes: Array) -> Example:
@@ -168,7 +167,7 @@ def find_source(name: str, root: Path) -> Source:
         InputError: if the annotations can't be read, or are without persons.
     """
     manifest, facts = find_split(name)
-    if name.startswith(_RENDERED) and find_annotations(root, manifest, facts) is None:
+    if manifest.made_by is not None and find_annotations(root, manifest, facts) is None:
         assert facts.counts.images is not None
         return RenderedSource(name.removeprefix(_RENDERED), facts.counts.images)
     split = load_split(name, root)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from crowdbench.errors import CrowdbenchError, InputError, UsageError
 from crowdbench.files import FileDigest, read_bytes, write_atomically
 from predictors.networks.cost import n_parameters
+from predictors.topdown.normalisation import normalised
 from predictors.training.augmentation import NONE
 from predictors.training.examples import Source
 from predictors.training.journal import Row, draw_curve, write_log, write_weights
@@ -30,9 +31,6 @@ from predictors.training.recipe import Recipe
 from predictors.training.samples import Position, Samples, batches
 
 CHECKPOINT = "checkpoint.pt"
-# Per channel, in the order in which the network takes them.
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -227,11 +225,7 @@ class _Training:
         """Return normalised images, targets and weights on the device."""
         device = self._pace.device
         crops, targets, weights = (part.to(device, non_blocking=True) for part in samples)
-        images = crops.permute(0, 3, 1, 2)
-        if self._recipe.channels == "BGR":
-            images = images.flip(1)
-        mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (_MEAN, _STD))
-        return images.float().div_(255).sub_(mean).div_(std), targets, weights
+        return normalised(crops, self._recipe.channels), targets, weights
 
     def _log(self, samples: Samples, heatmaps: Tensor) -> None:
         """Add a line to the log and print it."""

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
+from predictors.topdown.crop import warp_crops
 from predictors.topdown.heatmaps import mirror_permutation
-from predictors.training.augmentation import Augmentation, crop_views, draw_views, move_joints
+from predictors.training.augmentation import Augmentation, draw_views, move_joints
 from predictors.training.examples import Example, Source
 from predictors.training.pairing import instances_of, settle_instances
 from predictors.training.targets import make_targets
@@ -92,7 +93,7 @@ def make_samples(
     if sampling.n_instances > 1:
         joints = settle_instances(joints, size)
     arrays: tuple[Array, ...] = (
-        crop_views(image, views.maps, size),
+        warp_crops(image, views.maps, size),
         *make_targets(joints, size, sampling.sigma),
     )
     return Samples(*map(torch.from_numpy, arrays))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14
-from predictors.topdown.crop import Frames, crop_persons, frames_of, to_output
+from predictors.topdown.crop import Frames, crop_persons, frames_of, to_output, warp_crops
 from predictors.topdown.heatmaps import mirror_permutation
 from predictors.training.augmentation import (
     HRNET,
@@ -17,7 +17,6 @@ from predictors.training.augmentation import (
     SIMPLEBASELINE,
     Augmentation,
     Views,
-    crop_views,
     draw_views,
     half_body,
     move_joints,
@@ -44,7 +43,7 @@ def test_unchanged_crops_equal_those_of_the_predictors_exactly() -> None:
     assert np.array_equal(drawn(NONE).maps, wanted)
     image = RNG.integers(0, 255, (150, WIDTH, 3), dtype=np.uint8)
     crops = crop_persons(image, frames, SIZE, "classical")
-    assert np.array_equal(crop_views(image, wanted, SIZE), crops)
+    assert np.array_equal(warp_crops(image, wanted, SIZE), crops)
 
 
 @pytest.mark.parametrize("angle", [30.0, -75.0])
@@ -72,8 +71,8 @@ def test_a_mirrored_view_shows_the_mirrored_image_and_swaps_left_and_right() -> 
     mirror_centres[:, 0] = WIDTH - 1 - mirror_centres[:, 0]
     mirrored = Frames(mirror_centres, frames.scales)
     maps = view_maps(mirrored, angles, NO, WIDTH, SIZE)
-    wanted = crop_views(image[:, ::-1].copy(), maps, SIZE)
-    difference = crop_views(image, found, SIZE).astype(int) - wanted
+    wanted = warp_crops(image[:, ::-1].copy(), maps, SIZE)
+    difference = warp_crops(image, found, SIZE).astype(int) - wanted
     assert np.abs(difference).mean() < 0.5
     # A joint of the mirrored image moves there by the plain map.
     moved = move_joints(KEYPOINTS, Views(found, ~NO), mirror_permutation(COCO_17))

@@ -14,8 +14,9 @@ import numpy as np
 from crowdbench.conditions.box_iou import highest_iou
 from crowdbench.conditions.crowd_index import crowd_index
 from crowdbench.datasets.synthcrowd.detector import Detections, Targets, detect
-from crowdbench.datasets.synthcrowd.picture import Picture
+from crowdbench.datasets.synthcrowd.picture import People, Picture
 from crowdbench.datasets.synthcrowd.scenes import DATA_VERSION
+from crowdbench.datasets.synthcrowd.truth import boxes_around
 from crowdbench.skeletons import COCO_17
 from crowdbench.structures import Array, GroundTruth
 
@@ -103,10 +104,7 @@ def describe(picture: Picture, part: str, index: int) -> Entries:
     """
     height, width = picture.pixels.shape[:2]
     people, image_id = picture.people, index + 1
-    keypoints, crowdpose = people.keypoints.copy(), people.crowdpose.copy()
-    unlabelled = people.visible_fractions < MIN_VISIBLE
-    keypoints[unlabelled] = crowdpose[unlabelled] = 0
-    keypoints, crowdpose = (_rounded(points) for points in (keypoints, crowdpose))
+    keypoints, crowdpose = (labelled(p, people) for p in (people.keypoints, people.crowdpose))
     n_labelled = (keypoints[:, :, 2] > 0).sum(1)
     boxes = np.round(people.boxes, 2)
     rows = np.zeros(len(people), np.int64)
@@ -180,7 +178,7 @@ def file_head(part: str) -> dict[str, Any]:
 def _detected(picture: Picture, part: str, index: int) -> list[BoxEntry]:
     people = picture.people
     height, width = picture.pixels.shape[:2]
-    targets = Targets(people.boxes, _mask_boxes(people.visible), people.visible_fractions)
+    targets = Targets(people.boxes, boxes_around(people.visible), people.visible_fractions)
     found: Detections = detect(targets, (width, height), (*part.encode(), index))
     return [
         BoxEntry(index + 1, _PERSON, box, score)
@@ -188,24 +186,16 @@ def _detected(picture: Picture, part: str, index: int) -> list[BoxEntry]:
     ]
 
 
-def _mask_boxes(masks: Array) -> Array:
-    """Return the xywh boxes around (P, H, W) masks; all 0 for an empty one."""
-    sides = []
-    for axis in (1, 2):
-        # Of the columns, then of the rows.
-        used: Array = np.any(masks, axis)
-        n = used.shape[1]
-        start = used.argmax(1)
-        stop = n - used[:, ::-1].argmax(1)
-        extent = np.where(used.any(1), stop - start, 0)
-        sides.append((start, extent))
-    (left, width), (top, height) = sides
-    return np.stack((left, top, width, height), 1).astype(float)
+def labelled(keypoints: Array, people: People) -> Array:
+    """Return (P, K, 3) keypoints as files have them: two decimals, all 0 where not labelled.
 
-
-def _rounded(keypoints: Array) -> Array:
-    """Return (P, K, 3) keypoints with two decimals; those that are not labelled are all 0."""
-    return np.where(keypoints[..., 2:] > 0, np.round(keypoints, 2) + 0.0, 0.0)
+    Args:
+        keypoints: (P, K, 3) of `people`, those of COCO or of CrowdPose.
+        people: of whom those that can hardly be seen are not labelled.
+    """
+    is_seen = people.visible_fractions >= MIN_VISIBLE
+    is_labelled = (keypoints[..., 2:] > 0) & is_seen[:, None, None]
+    return np.where(is_labelled, np.round(keypoints, 2) + 0.0, 0.0)
 
 
 def _triples(keypoints: Array) -> list[float | int]:

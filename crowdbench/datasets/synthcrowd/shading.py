@@ -130,54 +130,50 @@ def shade(
     width: int,
 ) -> Array:
     """Return (V, 3) uint8 RGB: the colours of the pixels that show a solid."""
-    colours = np.empty((len(buffer.samples), 3), np.uint8)
-    # In blocks that stay in the processor's cache.
-    for start in range(0, len(colours), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        colours[block] = _shade(covered, buffer, block, solids, materials, light, camera, width)
-    return colours
-
-
-def _shade(
-    covered: Covered,
-    buffer: Buffer,
-    block: slice,
-    solids: Solids,
-    materials: Materials,
-    light: Light,
-    camera: Intrinsics,
-    width: int,
-) -> Array:
     single = np.float32
-    samples = buffer.samples[block]
-    solid = np.take(covered.solids, samples)
-    across, high = np.take(covered.across, samples), np.take(covered.heights, samples)
     steps = solids.ends - solids.starts
     dx, dy, dz = (steps * steps).T
     spans = np.sqrt(dx + dy + dz).astype(single)
     axes = (steps / np.maximum(spans, 1e-3)[:, None]).astype(single)
-    s = np.take(covered.along, samples) * np.take(spans, solid)
-    millimetres = np.take(covered.depths, samples) * single(1 / camera.focal)
-    radius = np.take(covered.radii, samples) * millimetres
-    around = across * radius
-    material = np.take(solids.materials, solid)
-    base = _albedo(materials, material, s, around, solid)
-
-    # The normal: sideways in the image by `across`, towards the camera by `high`.
-    flat = np.sqrt(np.maximum(1 - axes[:, 2] * axes[:, 2], 0))
-    lengths = np.maximum(flat, single(1e-3))
-    nx = np.take(-axes[:, 1] / lengths, solid) * across
-    ny = np.take(axes[:, 0] / lengths, solid) * across
+    # Sideways in the image, as far as that is seen: where the normal points at a solid's edge.
+    lengths = np.maximum(np.sqrt(np.maximum(1 - axes[:, 2] * axes[:, 2], 0)), single(1e-3))
+    edges = -axes[:, 1] / lengths, axes[:, 0] / lengths
     lx, ly, lz = light.direction.astype(single)
-    facing = nx * lx + ny * ly - high * lz
-    lit = np.maximum(facing, 0) * single(light.direct)
-    lit *= 1 - _shadows(buffer, block, light, millimetres, width)
+
+    def shade_block(block: slice) -> Array:
+        samples = buffer.samples[block]
+        solid = np.take(covered.solids, samples)
+        across, high = np.take(covered.across, samples), np.take(covered.heights, samples)
+        s = np.take(covered.along, samples) * np.take(spans, solid)
+        millimetres = np.take(covered.depths, samples) * single(1 / camera.focal)
+        around = across * (np.take(covered.radii, samples) * millimetres)
+        material = np.take(solids.materials, solid)
+        nx, ny = (np.take(edge, solid) * across for edge in edges)
+        facing = nx * lx + ny * ly - high * lz
+        lit = np.maximum(facing, 0) * single(light.direct)
+        lit *= 1 - _shadows(buffer, block, light, millimetres, width)
+        base = _albedo(materials, material, s, around, solid)
+        return _lit(base, lit, facing, ny, high, materials.shines.astype(single)[material], light)
+
+    colours = np.empty((len(buffer.samples), 3), np.uint8)
+    # In blocks that stay in the processor's cache.
+    for start in range(0, len(colours), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        colours[block] = shade_block(block)
+    return colours
+
+
+def _lit(
+    base: Array, lit: Array, facing: Array, ny: Array, high: Array, shines: Array, light: Light
+) -> Array:
+    """Return (V, 3) uint8 RGB of surfaces under the lamp (`lit`) and the light from all around."""
+    single = np.float32
     # Little of the light from all around reaches the edges, and what faces the ground.
     ambient = single(light.ambient) * (single(0.72) + single(0.28) * high - single(0.18) * ny)
     half = np.maximum(facing * single(0.6) + high * single(0.4), 0)
     gloss = half * half
     gloss = gloss * gloss
-    gloss = gloss * gloss * materials.shines.astype(single)[material] * single(70)
+    gloss = gloss * gloss * shines * single(70)
     colours = light.colour.astype(single)
     planes = []
     for channel in range(3):

@@ -91,7 +91,7 @@ def people_of(
         crowdpose=of(_CROWDPOSE)[0],
         joints_mm=joints[:, mupots],
         joint_visibility=visibility[:, mupots],
-        boxes=_boxes(silhouettes),
+        boxes=boxes_around(silhouettes),
         areas=areas,
         silhouettes=silhouettes,
         visible=visible,
@@ -121,8 +121,8 @@ def _counts(masks: Array) -> Array:
     return np.array([np.count_nonzero(mask) for mask in masks], float)
 
 
-def _boxes(masks: Array) -> Array:
-    """Return (P, 4) float64 xywh around masks; zeros around empty ones."""
+def boxes_around(masks: Array) -> Array:
+    """Return (P, 4) float64 xywh around masks, (P, H, W) bool; zeros around empty ones."""
     columns: Array = np.logical_or.reduce(masks, axis=1)
     rows: Array = np.logical_or.reduce(masks, axis=2)
     x0, y0 = columns.argmax(axis=1), rows.argmax(axis=1)
