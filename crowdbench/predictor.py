@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -75,6 +75,8 @@ class Settings:
         flip_test: whether the mirrored image is predicted as well, and how the two are joined.
         decoding: how keypoints come out of what the network gives.
         precision: what the network computes in; ``none`` if nothing depends on the request's.
+        pairing: how MPJPE finds the pose of a person in 3D: ``annotation`` if poses say for whom
+            they were made (`Poses.person_ids`), else ``2d``, by keypoints in the image.
         inputs: the files it reads, by role.
         notes: what a reader of the results should know.
     """
@@ -86,6 +88,7 @@ class Settings:
     flip_test: str = "none"
     decoding: str = "given"
     precision: str = "none"
+    pairing: Literal["annotation", "2d"] = "2d"
     inputs: Mapping[str, FileDigest] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -168,8 +171,12 @@ def poses_of(
     rows: Array | None = None,
     instance: int = 0,
     areas: Array | None = None,
+    joints_mm: Array | None = None,
 ) -> Poses:
     """Return poses that were each made from a box.
+
+    Poses in space that were made from annotated boxes are made for these persons, which MPJPE goes
+    by (`Settings.pairing`).
 
     Args:
         boxes: the boxes of a batch.
@@ -179,9 +186,11 @@ def poses_of(
         rows: (D,) which box each pose was made from; by default one pose for every box, in order.
         instance: which person of its box, 0 for the one that the box belongs to.
         areas: (D,) px² that stand for the poses' sizes in merging, where it needs them.
+        joints_mm: (D, K, 3) mm in the axes of the camera, of poses in space.
     """
     if rows is None:
         rows = np.arange(len(boxes.scores))
+    person_ids = None if joints_mm is None else boxes.person_ids
     return Poses(
         image_index=boxes.image_index[rows],
         keypoints=np.asarray(keypoints, np.float64),
@@ -192,4 +201,6 @@ def poses_of(
         boxes=boxes.boxes[rows],
         box_scores=boxes.scores[rows],
         areas=areas,
+        joints_mm=None if joints_mm is None else np.asarray(joints_mm, np.float64),
+        person_ids=None if person_ids is None else person_ids[rows],
     )

@@ -31,6 +31,8 @@ class Protocol(msgspec.Struct, frozen=True):
         precision: what the network computed in; ``none`` without one.
         skipped: images without poses because their files could not be read: how many, and a digest
             of their ids; or ``none``.
+        pose3d: how 3D poses are scored, see `crowdbench.metrics.evaluation_3d.rules`; ``none`` for
+            2D poses. What belongs to OKS is ``none``, and `max_poses` 0 for no limit, in 3D.
         conditions: the conditions evaluated besides the whole split, with their parameters. Two
             protocols that differ in nothing else give the same numbers on the whole split.
         version: raised whenever a change of crowdbench changes a number.
@@ -53,6 +55,7 @@ class Protocol(msgspec.Struct, frozen=True):
     levels: str = "none"
     oks: str = "0.50:0.05:0.95"
     max_poses: int = 20
+    pose3d: str = "none"
     conditions: str = "none"
     version: int = 1
 

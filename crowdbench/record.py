@@ -21,7 +21,7 @@ from crowdbench.protocol import Protocol
 from crowdbench.results import Metrics, WorstImages
 from crowdbench.skeletons import Skeleton
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,6 +173,8 @@ _CONTENT = (
     "worst_images.json",
     "report",
     "predictions.json",
+    "preds_2d_kpt_mupots.mat",
+    "preds_3d_kpt_mupots.mat",
     "candidates",
     "environment.json",
     "run.json",

@@ -9,22 +9,39 @@ from msgspec import UNSET, UnsetType
 
 from crowdbench.protocol import Protocol
 
+Breakdown = dict[str, float | None]
+
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One number.
 
+    3D metrics have breakdowns, in the same unit; 2D metrics leave them out.
+
     Attributes:
-        value: a fraction at full precision, or null when there is none.
+        value: a number at full precision, or null when there is none.
         n: evaluated persons it rests on; for PCK and OKS_matched keypoints, for robustness figures
             rows.
         higher_is_better: its direction.
         reason: why the value is null, or what else must be known about it.
+        unit: ``fraction`` or ``mm``.
+        averages: the value formed in each way: as the mean of ``sequence`` or ``frame`` values, or
+            over every ``person``.
+        average: in which of these ways `value` is formed: the one of the papers.
+        by_sequence: of each sequence; null where it has nothing to average.
+        by_group: of each group of joints, averaged as `value` is.
+        by_joint: of each joint, likewise.
     """
 
     value: float | None
     n: int
     higher_is_better: bool
     reason: str | None
+    unit: Literal["fraction", "mm"] = "fraction"
+    averages: Breakdown | UnsetType = UNSET
+    average: Literal["sequence", "frame", "person"] | UnsetType = UNSET
+    by_sequence: Breakdown | UnsetType = UNSET
+    by_group: Breakdown | UnsetType = UNSET
+    by_joint: Breakdown | UnsetType = UNSET
 
 
 class SkippedImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,7 +110,7 @@ class ConditionDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
         axis: what its rows range over, with the unit, for axes, e.g. ``least box score``.
         rule: what it does, in words and with every number.
         kind: ``threshold``, ``bins`` or ``levels`` (named bins).
-        selects: ``poses``, ``persons`` or ``images``: what its rows choose.
+        selects: ``poses``, ``persons``, ``images`` or ``joints``: what its rows choose.
         harder: ``up`` or ``down``: whether rows get harder as their values rise or fall.
     """
 
@@ -101,7 +118,7 @@ class ConditionDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     axis: str
     rule: str
     kind: Literal["threshold", "bins", "levels"]
-    selects: Literal["poses", "persons", "images"]
+    selects: Literal["poses", "persons", "images", "joints"]
     harder: Literal["up", "down"]
 
 
@@ -141,8 +158,50 @@ class OksHistogram(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counts: tuple[int, ...]
 
 
+class PckCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """3DPCK over the distance within which a joint is right.
+
+    Attributes:
+        metric: whose curve it is: the name of a 3DPCK.
+        thresholds_mm: ascending.
+        values: fractions, averaged as the metric is; empty when there is nothing to average.
+    """
+
+    metric: str
+    thresholds_mm: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+class SequenceFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sequence of frames.
+
+    Attributes:
+        name: of it.
+        n_frames: its images.
+        n_persons: evaluated persons of all frames.
+        n_matched: those of them who were matched to a pose.
+    """
+
+    name: str
+    n_frames: int
+    n_persons: int
+    n_matched: int
+
+
+class Pose3DFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What only 3D poses have.
+
+    Attributes:
+        curves: of each kind of 3DPCK.
+        sequences: of the split, in their order.
+    """
+
+    curves: tuple[PckCurve, ...]
+    sequences: tuple[SequenceFacts, ...]
+
+
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Content of ``metrics.json``: every number with its n and direction; fractions.
+    """Content of ``metrics.json``: every number with its n, direction and unit.
 
     Attributes:
         schema_version: of the record.
@@ -155,12 +214,13 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             are left out.
         condition_facts: by condition, also of those without rows, what it is.
         robustness: by condition, figures that sum up its rows, see docs/robustness.md.
-        curves: precision over recall at OKS 0.50 and 0.75.
-        oks_histogram: how well persons are found; null without public ground truth.
-        keypoints: accuracy by keypoint.
+        curves: precision over recall at OKS 0.50 and 0.75; empty for 3D poses.
+        oks_histogram: how well persons are found; null without public ground truth or OKS.
+        keypoints: accuracy by keypoint; empty for 3D poses, whose metrics have it themselves.
         counts: images, persons and poses by kind.
         skipped_images: those left out by ``--skip-bad-images``; their persons count as missed.
         notes: what a reader should know.
+        pose3d: what only 3D poses have; null for 2D poses.
     """
 
     schema_version: int
@@ -178,6 +238,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counts: dict[str, int]
     skipped_images: tuple[SkippedImage, ...]
     notes: tuple[str, ...]
+    pose3d: Pose3DFacts | None = None
 
 
 class DrawnPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -251,6 +312,36 @@ class CrowdImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: tuple[DrawnImage, ...]
 
 
+Point3D = tuple[float, float, float]
+
+
+class DrawnPerson3D(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person whose pose in space is shown beside the annotated one.
+
+    Joints are in millimetres from the person's own root, in the axes of the camera: x right, y
+    down, z away from it.
+
+    Attributes:
+        person_id: id of the annotation.
+        image_id: id of the image.
+        file_name: of the image, as the annotation file gives it.
+        sequence: that the image belongs to.
+        error_mm: mean distance of the scored joints, as MPJPE_mm takes it.
+        truth: K annotated joints.
+        predicted: K predicted joints.
+        is_occluded: K, whether each joint is labelled as occluded.
+    """
+
+    person_id: int
+    image_id: int
+    file_name: str
+    sequence: str
+    error_mm: float
+    truth: tuple[Point3D, ...]
+    predicted: tuple[Point3D, ...]
+    is_occluded: tuple[bool, ...]
+
+
 class WorstImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Content of ``worst_images.json``: the images that a report draws.
 
@@ -258,8 +349,10 @@ class WorstImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         schema_version: of the record.
         images: those with the lowest mean OKS, the worst first.
         crowd: those that stand for the crowds of the split; null where no persons overlap.
+        persons: of a 3D split, the matched persons with the largest error, the worst first.
     """
 
     schema_version: int
     images: tuple[DrawnImage, ...]
     crowd: CrowdImages | None
+    persons: tuple[DrawnPerson3D, ...] = ()

@@ -29,6 +29,10 @@ class Skeleton:
         counted: how many leading keypoints make a person count as labelled when the annotation
             file has no ``num_keypoints`` (CrowdPose leaves head and neck out).
         area: the usual area rule of this layout's data: ``annotation`` (the field) or ``0.53*box``.
+        parents: K indices of a 3D layout, what each joint hangs on; the root hangs on itself. Empty
+            for a 2D layout.
+        groups: names of groups of joints, with their indices; the joints of a 3D layout that are
+            scored.
     """
 
     name: str
@@ -38,9 +42,26 @@ class Skeleton:
     limbs: tuple[tuple[int, int], ...] = ()
     counted: int = 0
     area: str = "annotation"
+    parents: tuple[int, ...] = ()
+    groups: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    @property
+    def is_3d(self) -> bool:
+        """Whether poses of this layout have joints in space."""
+        return bool(self.parents)
+
+    @property
+    def root(self) -> int:
+        """The joint that hangs on itself, of a 3D layout."""
+        return next(i for i, parent in enumerate(self.parents) if i == parent)
+
+    @property
+    def scored(self) -> tuple[int, ...]:
+        """The joints of all groups, ascending."""
+        return tuple(sorted(joint for _, joints in self.groups for joint in joints))
 
     @property
     def sigma_array(self) -> Array:
@@ -91,7 +112,30 @@ CROWDPOSE_14 = Skeleton(
     area="0.53*box",
 )  # fmt: skip
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, CROWDPOSE_14)}
+# Names as in the official code of MuPoTS-3D; OKS constants do not exist for it. The groups are
+# named as papers name them.
+MUPOTS_17 = Skeleton(
+    name="mupots-17",
+    keypoints=(
+        "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder",
+        "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip",
+        "left_knee", "left_ankle", "pelvis", "spine", "head",
+    ),
+    sigmas=(),
+    mirror=((5, 2), (6, 3), (7, 4), (11, 8), (12, 9), (13, 10)),
+    limbs=(
+        (0, 16), (16, 1), (1, 15), (15, 14), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7),
+        (14, 8), (8, 9), (9, 10), (14, 11), (11, 12), (12, 13),
+    ),
+    counted=17,
+    parents=(1, 15, 1, 2, 3, 1, 5, 6, 14, 8, 9, 14, 11, 12, 14, 14, 1),
+    groups=(
+        ("Hd.", (0,)), ("Nck.", (1,)), ("Sho.", (2, 5)), ("Elb.", (3, 6)), ("Wri.", (4, 7)),
+        ("Hip", (8, 11)), ("Kn.", (9, 12)), ("Ank.", (10, 13)),
+    ),
+)  # fmt: skip
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (COCO_17, CROWDPOSE_14, MUPOTS_17)}
 
 
 class _SkeletonFile(msgspec.Struct, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ dicts. Coordinates are COCO's: pixels of the original image, the centre of the t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,45 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+# No coordinate of a pose in space is that large, in pixels or mm, and squares of larger ones may
+# overflow.
+FARTHEST = 1e9
+
+
+@dataclass(frozen=True)
+class Truth3D:
+    """The 3D joints of the annotated persons of a split, in the axes of the camera.
+
+    x points right, y down, z away from the camera; all in millimetres.
+
+    Attributes:
+        joints_mm: (P, K, 3) float64, metric positions, which project onto the keypoints.
+        universal_mm: (P, K, 3) float64, the same poses in a common body size, which the official
+            script of MuPoTS-3D scores against; `joints_mm` itself where there are no others.
+        sequences: names of the S sequences, in their order.
+        sequence_index: (I,) int64, the sequence of each image.
+    """
+
+    joints_mm: Array
+    universal_mm: Array
+    sequences: tuple[str, ...]
+    sequence_index: Array
+
+    @property
+    def has_universal(self) -> bool:
+        """Whether there are poses in a common body size."""
+        return self.universal_mm is not self.joints_mm
+
+    def take_images(self, n_images: int, n_persons: int) -> Truth3D:
+        """Return the first `n_persons` persons, who are those of the first `n_images` images."""
+        index = self.sequence_index[:n_images]
+        joints = self.joints_mm[:n_persons]
+        return Truth3D(
+            joints,
+            self.universal_mm[:n_persons] if self.has_universal else joints,
+            self.sequences[: int(index.max(initial=-1)) + 1],
+            index,
+        )
 
 
 @dataclass(frozen=True)
@@ -34,6 +73,7 @@ class GroundTruth:
         person_ids: (P,) int64 annotation ids.
         crowd_index: (I,) float64 CrowdPose's index per image, or None where the file has none.
         max_iou: (P,) float64 OCHuman's own MaxIoU, or None where the file has none.
+        pose3d: the 3D joints, or None where the split is a 2D one.
     """
 
     image_ids: Array
@@ -46,6 +86,7 @@ class GroundTruth:
     person_ids: Array
     crowd_index: Array | None = None
     max_iou: Array | None = None
+    pose3d: Truth3D | None = None
 
     def take_images(self, n_images: int) -> GroundTruth:
         """Return the persons of the first `n_images` images."""
@@ -62,6 +103,7 @@ class GroundTruth:
             person_ids=self.person_ids[:n],
             crowd_index=None if self.crowd_index is None else self.crowd_index[:n_images],
             max_iou=None if self.max_iou is None else self.max_iou[:n],
+            pose3d=None if self.pose3d is None else self.pose3d.take_images(n_images, n),
         )
 
 
@@ -94,12 +136,14 @@ class Boxes:
         boxes: (B, 4) float64 xywh, pixels.
         scores: (B,) float64 detector confidence; 1 for ground truth.
         source: what they are, as the signature prints it, e.g. ``gt`` or ``file:56ap.json``.
+        person_ids: (B,) int64 annotation ids of annotated boxes, or None.
     """
 
     image_index: Array
     boxes: Array
     scores: Array
     source: str
+    person_ids: Array | None = None
 
     def of_images(self, start: int, stop: int) -> Boxes:
         """Return the boxes of the images `start` to `stop` - 1."""
@@ -108,7 +152,8 @@ class Boxes:
 
     def take(self, rows: Array | slice) -> Boxes:
         """Return the boxes at `rows` (an index array, a boolean mask or a slice)."""
-        return Boxes(self.image_index[rows], self.boxes[rows], self.scores[rows], self.source)
+        ids = None if self.person_ids is None else self.person_ids[rows]
+        return Boxes(self.image_index[rows], self.boxes[rows], self.scores[rows], self.source, ids)
 
 
 @dataclass(frozen=True)
@@ -127,6 +172,9 @@ class Poses:
         boxes: (D, 4) float64 xywh of the box each pose came from, or None when there is none.
         box_scores: (D,) float64 confidence of that box, or None.
         areas: (D,) float64 px² that stand for the poses' sizes in merging, or None.
+        joints_mm: (D, K, 3) float64 mm in the axes of the camera, see `Truth3D`; None for 2D poses.
+        person_ids: (D,) int64 annotation id of the person that each pose was made for, -1 for none;
+            None where nothing says so.
     """
 
     image_index: Array
@@ -138,20 +186,16 @@ class Poses:
     boxes: Array | None = None
     box_scores: Array | None = None
     areas: Array | None = None
+    joints_mm: Array | None = None
+    person_ids: Array | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def take(self, rows: Array | slice) -> Poses:
         """Return the poses at `rows` (an index array, a boolean mask or a slice)."""
-        return Poses(
-            self.image_index[rows],
-            self.keypoints[rows],
-            self.keypoint_scores[rows],
-            self.scores[rows],
-            self.box_index[rows],
-            self.instance[rows],
-            None if self.boxes is None else self.boxes[rows],
-            None if self.box_scores is None else self.box_scores[rows],
-            None if self.areas is None else self.areas[rows],
-        )
+
+        def chosen(values: Any) -> Any:
+            return None if values is None else values[rows]
+
+        return Poses(**{c.name: chosen(getattr(self, c.name)) for c in fields(self)})

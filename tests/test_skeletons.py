@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from crowdbench.errors import InputError, MissingError, UnknownNameError
-from crowdbench.skeletons import COCO_17, CROWDPOSE_14, SKELETONS, load_skeleton
+from crowdbench.skeletons import COCO_17, CROWDPOSE_14, MUPOTS_17, SKELETONS, load_skeleton
 from tests.command import EXAMPLE
 
 GOOD: dict[str, Any] = {
@@ -32,13 +32,32 @@ def _write(path: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 def test_built_in_skeletons_are_consistent(skeleton: Any) -> None:
     k = len(skeleton)
-    assert len(set(skeleton.keypoints)) == len(skeleton.sigmas) == k
+    assert len(set(skeleton.keypoints)) == k
+    # Poses in space are not scored by OKS.
+    assert len(skeleton.sigmas) == (0 if skeleton.is_3d else k)
     mirrored = [i for pair in skeleton.mirror for i in pair]
     assert len(set(mirrored)) == len(mirrored)
     for left, right in skeleton.mirror:
         assert skeleton.keypoints[left] == skeleton.keypoints[right].replace("right", "left")
-        assert skeleton.sigmas[left] == skeleton.sigmas[right]
+        assert skeleton.is_3d or skeleton.sigmas[left] == skeleton.sigmas[right]
     assert all(0 <= i < k for limb in skeleton.limbs for i in limb)
+
+
+def test_the_joints_of_mupots_hang_together_and_fourteen_are_scored() -> None:
+    skeleton = MUPOTS_17
+    assert skeleton.keypoints[skeleton.root] == "pelvis"
+    assert skeleton.scored == tuple(range(14))
+    for joint in range(len(skeleton)):
+        path = [joint]
+        while path[-1] != skeleton.root:
+            path.append(skeleton.parents[path[-1]])
+            assert len(path) < 7
+    swapped = {a: b for pair in skeleton.mirror for a, b in (pair, pair[::-1])}
+    for joint, parent in enumerate(skeleton.parents):
+        assert skeleton.parents[swapped.get(joint, joint)] == swapped.get(parent, parent)
+    bones = {frozenset(pair) for pair in enumerate(skeleton.parents) if pair[0] != pair[1]}
+    # The head lies between its top and the neck; it is drawn so, and mapped otherwise.
+    assert bones - {frozenset(limb) for limb in skeleton.limbs} == {frozenset((0, 1))}
 
 
 def test_coco_sigmas_equal_those_of_pycocotools_to_the_last_bit() -> None:
