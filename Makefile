@@ -31,11 +31,12 @@ format: $(VENV)/.lint ## Sort the imports and format the code
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.test ## Measure the speed beside official tools and bare networks; ARGS="--repeats 3"
+bench: $(VENV)/.test ## Measure the speed beside official tools and bare networks; ARGS="--repeats 3" goes to 2D scoring
 	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
 	$(BIN)/python tests/benchmarks/conditions.py $(ARGS)
-	$(BIN)/python tests/benchmarks/networks.py $(ARGS)
-	$(BIN)/python tests/benchmarks/synthcrowd.py $(ARGS)
+	$(BIN)/python tests/benchmarks/networks.py
+	$(BIN)/python tests/benchmarks/synthcrowd.py
+	$(BIN)/python tests/benchmarks/pose3d.py
 
 clean: ## Remove the environment, builds, caches, and the demo's run and images
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

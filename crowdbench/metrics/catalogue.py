@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
 
 
 class Metric(NamedTuple):
@@ -14,16 +14,54 @@ class Metric(NamedTuple):
         description: what it is.
         higher_is_better: its direction.
         source: the tool or paper that defines it.
+        unit: ``fraction`` or ``mm``.
+        is_3d: whether it is one of poses in space.
     """
 
     name: str
     description: str
     higher_is_better: bool
     source: str
+    unit: Literal["fraction", "mm"] = "fraction"
+    is_3d: bool = False
 
 
 _COCO = "COCO keypoint evaluation (pycocotools)"
 _CROWDPOSE = "CrowdPose evaluation (crowdposetools)"
+
+_MUPOTS = "official evaluation of MuPoTS-3D (MATLAB)"
+_PI_NET = "3DMPPE and PI-Net (rigid_align)"
+
+
+def _of_mupots() -> Iterator[Metric]:
+    """Yield the metrics of the official script, from the root and in the camera's axes."""
+    for suffix, where in (("", "from the root"), ("_abs", "in the axes of the camera")):
+        for who, words in (("all", "all evaluated persons"), ("matched", "matched persons")):
+            yield Metric(
+                f"3DPCK_{who}{suffix}",
+                f"share of the joints of {words} less than 150 mm off, {where}",
+                True,
+                _MUPOTS,
+                is_3d=True,
+            )
+            yield Metric(
+                f"AUC_{who}{suffix}",
+                f"mean of 3DPCK_{who}{suffix} over the thresholds 0, 5 ... 150 mm; 30/31 at most",
+                True,
+                _MUPOTS,
+                is_3d=True,
+            )
+    for suffix, where in (("", "from the root"), ("_abs", "in the axes of the camera")):
+        yield Metric(
+            f"MPJPE_mapped{suffix}_mm",
+            f"mean distance of the scored joints of matched persons {where}, after their bones got "
+            "the annotated lengths",
+            False,
+            _MUPOTS,
+            "mm",
+            is_3d=True,
+        )
+
 
 # CrowdPose's three crowding levels.
 LEVEL_METRICS = ("AP_easy", "AP_medium", "AP_hard")
@@ -57,8 +95,45 @@ METRICS = {
             True,
             "crowdbench",
         ),
+        *_of_mupots(),
+        Metric(
+            "MPJPE_mm",
+            "mean distance of all joints, roots together",
+            False,
+            _PI_NET,
+            "mm",
+            is_3d=True,
+        ),
+        Metric(
+            "PA_MPJPE_rigid_mm",
+            "mean distance of all joints after the best rotation and shift, without scaling",
+            False,
+            _PI_NET,
+            "mm",
+            is_3d=True,
+        ),
+        Metric(
+            "PA_MPJPE_mm",
+            "mean distance of all joints after the best rotation, shift and scale",
+            False,
+            "similarity transform, as papers on single persons have it",
+            "mm",
+            is_3d=True,
+        ),
     )
 }
+# What stands for a run where there is room for one number.
+MAIN_METRICS = ("AP", "3DPCK_all")
+
+
+def main_metric(names: Iterable[str]) -> str | None:
+    """Return the one of `MAIN_METRICS` that is there; None if none is.
+
+    >>> main_metric(["AUC_all", "3DPCK_all"])
+    '3DPCK_all'
+    """
+    given = set(names)
+    return next((name for name in MAIN_METRICS if name in given), None)
 
 
 def in_usual_order(names: Iterable[str]) -> list[str]:
