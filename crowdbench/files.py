@@ -10,7 +10,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any, TypeVar
@@ -96,6 +96,21 @@ def digest_of_file(path: Path) -> FileDigest:
             return FileDigest(path.name, digest.hexdigest(), file.tell())
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from None
+
+
+def digest_of_several(name: str, files: Mapping[str, FileDigest]) -> FileDigest:
+    """Return the digest of files that belong together.
+
+    Args:
+        name: what to call them, e.g. the name of their folder.
+        files: their digests by their names relative to it.
+
+    Its size is the sum of theirs. Its sha256 is that of what ``sha256sum NAME...`` prints for the
+    names in the order of their characters.
+    """
+    lines = (f"{files[file].sha256}  {file}\n" for file in sorted(files))
+    digest = hashlib.sha256("".join(lines).encode())
+    return FileDigest(name, digest.hexdigest(), sum(file.size for file in files.values()))
 
 
 def decode_json(path: Path, content: bytes, decoder: msgspec.json.Decoder[T], root: str) -> T:

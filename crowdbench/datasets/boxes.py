@@ -39,7 +39,8 @@ def load_boxes(source: str | Path, split: Split, root: Path) -> Boxes:
     Returns:
         ``gt``: the annotated box, exactly as in the file and with score 1, of every person with
         a labelled keypoint that is no crowd region. In CrowdPose these are more than the evaluated
-        persons: those with only head or neck labelled have boxes, too.
+        persons: those with only head or neck labelled have boxes, too. In 3D these are the
+        evaluated persons.
         Else the file's boxes as they are, unsorted, without threshold and without NMS; boxes of
         other categories and of images that the limit left out are dropped.
         ``source`` is ``gt`` or ``file:<name>#<first 12 hex digits of its sha256>``.
@@ -65,8 +66,13 @@ def load_boxes(source: str | Path, split: Split, root: Path) -> Boxes:
 
 
 def _annotated(truth: GroundTruth) -> Boxes:
-    rows = ~truth.is_crowd & (truth.keypoints[:, :, 2] > 0).any(1)
-    return Boxes(truth.image_index[rows], truth.boxes[rows], np.ones(int(rows.sum())), "gt")
+    # In 3D all keypoints are labelled, also those of persons that are not evaluated.
+    has_labels = (
+        (truth.keypoints[:, :, 2] > 0).any(1) if truth.pose3d is None else ~truth.is_ignored
+    )
+    rows = ~truth.is_crowd & has_labels
+    ones = np.ones(int(rows.sum()))
+    return Boxes(truth.image_index[rows], truth.boxes[rows], ones, "gt", truth.person_ids[rows])
 
 
 def box_file(source: str | Path, split: str | None, root: Path) -> Path:

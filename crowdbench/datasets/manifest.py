@@ -68,8 +68,8 @@ class SplitManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: what users type, e.g. ``coco-val2017``.
         description: what it is, in one line.
-        annotations: known places of the annotation file, best first, relative to each of the
-            manifest's `folders`.
+        annotations: known places of the annotation file, or of the folder in the official layout of
+            MuPoTS-3D, best first, relative to each of the manifest's `folders`.
         images: known places of the image folder, likewise.
         boxes: the usual box files.
         native: how to make the split from OCHuman's native file, or None.
@@ -77,6 +77,8 @@ class SplitManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         counts: what the annotation file is known to hold; another count is an error of the file.
         published_counts: what papers state but nobody has confirmed; another count is a remark.
         sha256: hex digest of the annotation file, where there is only one right file.
+        sequences: names of the sequences of a 3D split, all of which belong to it; empty where
+            they are not known.
     """
 
     name: str
@@ -89,6 +91,7 @@ class SplitManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counts: Counts = Counts()
     published_counts: Counts = Counts()
     sha256: str | None = None
+    sequences: tuple[str, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +106,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         citation: BibTeX.
         skeleton: name of the keypoint layout.
         area: the person area that OKS uses, the field ``area`` or 0.53 of the box.
-        official_tool: name of the evaluator whose numbers decide.
+        official_tool: name of the evaluator whose numbers decide; ``mupots`` is the script that
+            comes with MuPoTS-3D.
         folders: folders under the data root that the data set may lie in, best first.
         splits: its splits.
         url: the page to get it from; None for one that is made here.
@@ -120,7 +124,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     citation: str
     skeleton: str
     area: Literal["annotation", "0.53*box"]
-    official_tool: Literal["pycocotools", "crowdposetools"]
+    official_tool: Literal["pycocotools", "crowdposetools", "mupots"]
     folders: tuple[str, ...]
     splits: tuple[SplitManifest, ...]
     url: str | None = None
@@ -137,7 +141,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _manifests() -> dict[str, Manifest]:
     folder = files("data_manifests") / "datasets"
     found = []
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    # By name without the ending, before which `-` would come.
+    for entry in sorted(folder.iterdir(), key=lambda entry: Path(entry.name).stem):
         if entry.name.endswith(".yaml"):
             with as_file(entry) as path:
                 found.append(read_yaml(path, Manifest))
@@ -148,7 +153,7 @@ def load_manifests() -> dict[str, Manifest]:
     """Return the facts of every known data set, by name.
 
     >>> sorted(load_manifests())
-    ['coco', 'crowdpose', 'ochuman', 'synthcrowd']
+    ['coco', 'crowdpose', 'mupots', 'ochuman', 'synthcrowd', 'synthcrowd-3d']
     """
     return dict(_manifests())
 

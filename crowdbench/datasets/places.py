@@ -14,6 +14,7 @@ from crowdbench.datasets.manifest import (
     NativeSource,
     SplitManifest,
 )
+from crowdbench.datasets.mupots import official_folder
 from crowdbench.errors import MissingError
 
 SET_THE_ROOT = f"set the data root with --data-root or {DATA_ROOT_VARIABLE}"
@@ -23,7 +24,7 @@ class AnnotationFile(NamedTuple):
     """An annotation file that is there.
 
     Attributes:
-        path: the file.
+        path: the file, or the folder in the official layout of MuPoTS-3D.
         native: how to make the split from it if it is OCHuman's native file, else None.
     """
 
@@ -38,7 +39,7 @@ def find_annotations(root: Path, manifest: Manifest, split: SplitManifest) -> An
     """
     # os.path, here and below: Path.is_file stops at a folder without permission, this goes on.
     for path in _places(root, manifest, split.annotations):
-        if os.path.isfile(path):
+        if os.path.isfile(path) or official_folder(path) == path:
             return AnnotationFile(path, None)
     for path in _places(root, manifest, split.native.files if split.native else ()):
         if os.path.isfile(path):

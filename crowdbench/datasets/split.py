@@ -24,12 +24,13 @@ class Split:
         images: the images, ascending by id.
         truth: the persons, or None where the ground truth is not public.
         category_id: the id of the category "person" in the files.
-        annotations: digest of the annotation file.
-        path: the annotation file.
+        annotations: digest of the annotation file, or of all files of a folder.
+        path: the annotation file, or the folder in the official layout of MuPoTS-3D.
         known_ids: (J,) int64 ids of all images of the file, also those that a limit left out.
         limit: how many images were asked for, or None for all.
         has_levels: whether easy/medium/hard by the crowd index belong to its metrics.
-        official_tool: name of the evaluator whose numbers decide.
+        official_tool: name of the evaluator whose numbers decide; ``mupots`` is the script that
+            comes with MuPoTS-3D.
         converted: whether the annotation file is not in COCO's format and was converted.
         notes: what a reader of the results should know about the file.
     """

@@ -17,6 +17,7 @@ from crowdbench.datasets.manifest import (
     load_manifests,
     split_names,
 )
+from crowdbench.datasets.mupots import missing_sequences
 from crowdbench.datasets.places import (
     find_annotations,
     find_boxes,
@@ -121,7 +122,8 @@ class SplitCheck:
         sha256: hex digest of the annotation file, or None.
         expected_sha256: the one that is known to be right, or None.
         images: the image files, or None without an image folder.
-        problem: why the annotation file can't be used, in words, or None.
+        problem: why the annotations can't be used, or which sequences they lack, in words; or
+            None.
     """
 
     files: SplitFiles
@@ -219,7 +221,15 @@ def _check(root: Path, manifest: Manifest, facts: SplitManifest) -> SplitCheck:
     except InputError as error:
         return SplitCheck(files, problem=str(error))
     counts = _check_counts(found_counts(split), facts)
-    return SplitCheck(files, counts, split.annotations.sha256, facts.sha256, images)
+    return SplitCheck(
+        files, counts, split.annotations.sha256, facts.sha256, images, _lost(split, facts)
+    )
+
+
+def _lost(split: Split, facts: SplitManifest) -> str | None:
+    if split.truth is None or split.truth.pose3d is None:
+        return None
+    return next(iter(missing_sequences(split.truth.pose3d.sequences, facts.sequences)), None)
 
 
 def _check_counts(found: Counts, facts: SplitManifest) -> tuple[CountCheck, ...]:

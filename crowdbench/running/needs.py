@@ -19,7 +19,7 @@ from crowdbench.datasets.places import (
 from crowdbench.datasets.split import Split
 from crowdbench.errors import MissingError, UsageError, WriteError
 from crowdbench.running.progress import Progress
-from crowdbench.skeletons import load_skeleton
+from crowdbench.skeletons import MUPOTS_17, Skeleton, load_skeleton
 from crowdbench.structures import Boxes
 from crowdbench.weights import Weights, find_weights
 
@@ -32,8 +32,8 @@ class Asked(NamedTuple):
     Attributes:
         predictor: as typed.
         split: name of a split, or None for annotations of one's own.
-        annotations: those, or None.
-        skeleton: their keypoint layout.
+        annotations: those, a file or a folder in the official layout of MuPoTS-3D; or None.
+        skeleton: their keypoint layout; None for a folder, which implies it.
         images: folder of the image files, or None for the usual places.
         boxes: person boxes, or None for ``gt``.
         weights: a file, ``random``, or None for the usual place.
@@ -89,7 +89,7 @@ def gather(card: Card, asked: Asked) -> Needs:
             return None
 
     # Before anything is loaded, which may mean that it is made.
-    skeleton = _skeleton_name(asked)
+    skeleton = _skeleton(asked).name
     if card.skeletons and skeleton not in card.skeletons:
         name = asked.split or Path(asked.annotations or "").stem
         raise UsageError(
@@ -117,8 +117,11 @@ def gather(card: Card, asked: Asked) -> Needs:
 def _check_use(card: Card, asked: Asked) -> None:
     if (asked.split is None) == (asked.annotations is None):
         raise UsageError("give either --split NAME or --annotations FILE with --skeleton NAME")
-    if asked.annotations is not None and asked.skeleton is None:
-        raise UsageError("--annotations needs --skeleton NAME, e.g. --skeleton coco-17")
+    if asked.annotations is not None and asked.skeleton is None and not asked.annotations.is_dir():
+        raise UsageError(
+            "--annotations needs --skeleton NAME, e.g. --skeleton coco-17 (only a folder in "
+            "MuPoTS-3D's layout does not)"
+        )
     if asked.annotations is None and asked.skeleton is not None:
         raise UsageError("--skeleton goes with --annotations; a split brings its own")
     if asked.boxes is not None and not card.needs_boxes:
@@ -129,7 +132,7 @@ def _check_use(card: Card, asked: Asked) -> None:
 
 def _load(asked: Asked) -> Split:
     if asked.annotations is not None:
-        split = load_own(asked.annotations, load_skeleton(asked.skeleton or ""), asked.limit)
+        split = load_own(asked.annotations, _skeleton(asked), asked.limit)
     else:
         assert asked.split is not None
         _make_if_absent(asked.split, asked.root, asked.quiet)
@@ -160,11 +163,11 @@ def _make_if_absent(name: str, root: Path, quiet: bool) -> None:
         ) from None
 
 
-def _skeleton_name(asked: Asked) -> str:
+def _skeleton(asked: Asked) -> Skeleton:
     if asked.split is not None:
-        return find_split(asked.split)[0].skeleton
-    assert asked.skeleton is not None
-    return load_skeleton(asked.skeleton).name
+        return load_skeleton(find_split(asked.split)[0].skeleton)
+    # A folder says it by itself: MuPoTS-3D's layout is the only one that is a folder.
+    return load_skeleton(asked.skeleton or MUPOTS_17.name)
 
 
 def _check_images(asked: Asked, split: Split | None) -> None:
@@ -173,11 +176,11 @@ def _check_images(asked: Asked, split: Split | None) -> None:
             raise MissingError(
                 f"--images: {asked.images} is no folder: give the one that has the images"
             )
-    elif asked.split is None:
+    elif asked.split is None and (split is None or split.images.folder is None):
         raise MissingError(
             f"images of {asked.annotations}: give the folder that has them with --images DIR"
         )
-    else:
+    elif asked.split is not None:
         manifest, facts = find_split(asked.split)
         # A split that is there has looked already.
         folder = find_images(asked.root, manifest, facts) if split is None else split.images.folder

@@ -13,8 +13,8 @@ from crowdbench.datasets.loading import load_split
 from crowdbench.datasets.manifest import find_split
 from crowdbench.datasets.places import find_annotations, missing_images_folder
 from crowdbench.datasets.split import Split
-from crowdbench.errors import InputError
-from crowdbench.skeletons import COCO_17, Skeleton
+from crowdbench.errors import InputError, UsageError
+from crowdbench.skeletons import COCO_17, Skeleton, load_skeleton
 from crowdbench.structures import Array
 from predictors.topdown.crop import clip_annotated, frames_of, has_map
 
@@ -163,10 +163,16 @@ def find_source(name: str, root: Path) -> Source:
 
     Raises:
         UnknownNameError: if there is no split of that name.
+        UsageError: if its poses are in space.
         MissingError: if its annotations or its image folder are not there.
         InputError: if the annotations can't be read, or are without persons.
     """
     manifest, facts = find_split(name)
+    if load_skeleton(manifest.skeleton).is_3d:
+        raise UsageError(
+            f"{name} has poses in space; these recipes train for poses in the image: choose a "
+            "split of another data set"
+        )
     if manifest.made_by is not None and find_annotations(root, manifest, facts) is None:
         assert facts.counts.images is not None
         return RenderedSource(name.removeprefix(_RENDERED), facts.counts.images)

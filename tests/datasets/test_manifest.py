@@ -20,6 +20,7 @@ SPLITS = [
     "crowdpose-val",
     "crowdpose-trainval",
     "crowdpose-test",
+    "mupots",
     "ochuman-val",
     "ochuman-val-moderate",
     "ochuman-val-hard",
@@ -29,6 +30,9 @@ SPLITS = [
     "synthcrowd-train",
     "synthcrowd-val",
     "synthcrowd-test",
+    "synthcrowd-3d-train",
+    "synthcrowd-3d-val",
+    "synthcrowd-3d-test",
 ]
 
 
@@ -52,7 +56,7 @@ def test_every_data_set_has_a_known_skeleton_and_the_area_rule_that_goes_with_it
 def test_every_data_set_says_where_to_get_it_and_how_to_cite_it(manifest) -> None:
     if manifest.made_by is None:
         assert manifest.url is not None
-        assert manifest.url.startswith("https://")
+        assert manifest.url.startswith(("https://", "http://gvv.mpi-inf.mpg.de/"))
         assert manifest.url in manifest.get
         assert manifest.version is None
     else:
@@ -99,9 +103,28 @@ def test_which_data_sets_have_levels_and_whose_numbers_decide() -> None:
     assert {m.name: (m.has_levels, m.official_tool) for m in load_manifests().values()} == {
         "coco": (False, "pycocotools"),
         "crowdpose": (True, "crowdposetools"),
+        "mupots": (False, "mupots"),
         "ochuman": (False, "pycocotools"),
         "synthcrowd": (True, "pycocotools"),
+        "synthcrowd-3d": (False, "mupots"),
     }
+
+
+def test_the_3d_splits_of_synthcrowd_are_the_files_of_the_2d_ones() -> None:
+    flat, space = (load_manifests()[name] for name in ("synthcrowd", "synthcrowd-3d"))
+    assert (flat.folders, flat.version) == (space.folders, space.version)
+    for one, other in zip(flat.splits, space.splits, strict=True):
+        assert other.name == one.name.replace("synthcrowd", "synthcrowd-3d")
+        for field in ("annotations", "images", "counts", "sha256"):
+            assert getattr(one, field) == getattr(other, field)
+        for box_file, its in zip(one.boxes, other.boxes, strict=True):
+            assert (box_file.name, box_file.folders) == (its.name, its.folders)
+
+
+def test_only_mupots_knows_its_sequences() -> None:
+    sequences = {name: find_split(name)[1].sequences for name in SPLITS}
+    assert sequences.pop("mupots") == tuple(f"TS{k}" for k in range(1, 21))
+    assert not any(sequences.values())
 
 
 def test_an_unknown_split_suggests_the_nearest() -> None:

@@ -12,6 +12,7 @@ from crowdbench.errors import MissingError, UsageError
 from crowdbench.registry import load_predictor
 from crowdbench.running.needs import Asked, gather
 from predictors.replay import Replay
+from tests.datasets.mupots_files import person, write_sequence
 from tests.running.small import Grey, write_images
 
 HRNET = load_predictor("hrnet-w32-256x192").card
@@ -98,3 +99,38 @@ def test_other_keypoints_are_refused_before_anything_is_missing(tmp_path: Path) 
     card = replace(HRNET, skeletons=("mupots-17",))
     with pytest.raises(UsageError, match="gives mupots-17, ochuman-val has coco-17"):
         gather(card, asked(tmp_path, split="ochuman-val"))
+
+
+@pytest.mark.parametrize("skeleton", [None, "mupots-17"])
+def test_a_folder_in_the_official_layout_brings_its_skeleton(
+    tmp_path: Path, skeleton: str | None
+) -> None:
+    write_sequence(tmp_path / "x", "TS1", [[person(1)], [person(2)]])
+    found = gather(
+        Replay.card, asked(tmp_path, annotations=tmp_path / "x", skeleton=skeleton, limit=1)
+    )
+    assert found.split.skeleton.name == "mupots-17"
+    assert (found.split.name, found.split.limit, len(found.split.images)) == ("x", 1, 1)
+
+
+def test_another_skeleton_for_such_a_folder_is_refused(tmp_path: Path) -> None:
+    write_sequence(tmp_path, "TS1", [[person(1)]])
+    with pytest.raises(UsageError, match="whose skeleton is mupots-17, not coco-17"):
+        gather(Replay.card, asked(tmp_path, annotations=tmp_path, skeleton="coco-17"))
+
+
+def test_the_images_of_such_a_folder_are_used_if_they_are_there(tmp_path: Path) -> None:
+    write_sequence(tmp_path, "TS1", [[person(1)]])
+    with pytest.raises(MissingError, match=f"images of {tmp_path}: give the folder"):
+        gather(Grey.card, asked(tmp_path, annotations=tmp_path))
+    (tmp_path / "TS1/img_000000.jpg").touch()
+    found = gather(Grey.card, asked(tmp_path, annotations=tmp_path))
+    assert found.split.images.folder == tmp_path
+    assert found.boxes is not None
+    assert len(found.boxes.boxes) == 1
+
+
+def test_a_predictor_of_other_keypoints_is_refused_for_such_a_folder(tmp_path: Path) -> None:
+    write_sequence(tmp_path, "TS1", [[person(1)]])
+    with pytest.raises(UsageError, match="has mupots-17: choose another predictor"):
+        gather(HRNET, asked(tmp_path, annotations=tmp_path))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from crowdbench.datasets.loading import load_own
-from crowdbench.errors import InputError, MissingError, UnknownNameError
+from crowdbench.errors import InputError, MissingError, UnknownNameError, UsageError
 from crowdbench.skeletons import COCO_17
 from predictors.training.examples import RenderedSource, SplitSource, find_source
 
@@ -95,6 +95,12 @@ def test_without_public_truth_nothing_can_be_learned(tmp_path: Path) -> None:
     path.write_text(json.dumps({"images": [image], "categories": []}))
     with pytest.raises(InputError, match="coco-test-dev: the ground truth is not public"):
         find_source("coco-test-dev", tmp_path)
+
+
+def test_poses_in_space_are_not_trained_for(tmp_path: Path) -> None:
+    for split in ("mupots", "synthcrowd-3d-train"):
+        with pytest.raises(UsageError, match=f"{split} has poses in space"):
+            find_source(split, tmp_path)
 
 
 def test_rendered_images_need_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,8 +134,13 @@ def places(split: SplitManifest, folder: Path) -> Places:
         annotations=folder / split.annotations[0],
         images=folder / split.images[0],
         boxes=None if boxes is None else folder / boxes.folders[0] / boxes.name,
-        work=folder / f".{split.name}-{DATA_VERSION}",
+        # The same for the 2D and the 3D split of a part, whose files are the same.
+        work=folder / f".synthcrowd-{_part(split)}-{DATA_VERSION}",
     )
+
+
+def _part(split: SplitManifest) -> str:
+    return split.name.rpartition("-")[2]
 
 
 def make_split(
@@ -151,7 +156,7 @@ def make_split(
     Two processes that make the same split come one after the other.
 
     Args:
-        manifest: SynthCrowd's.
+        manifest: SynthCrowd's, the 2D or the 3D one.
         split: one of its splits; it says where the files go and how many images there are.
         folder: folder of the data set; made when missing.
         watch: is told the progress.
@@ -239,10 +244,9 @@ def _found(split: SplitManifest, where: Places) -> Made | None:
 def _chunks(split: SplitManifest, where: Places) -> list[_Chunk]:
     n_images = split.counts.images
     assert n_images is not None
-    part = split.name.rpartition("-")[2]
     return [
         _Chunk(
-            part,
+            _part(split),
             range(start, min(start + _CHUNK, n_images)),
             where.images,
             where.work / f"{start:06d}.json",
@@ -325,7 +329,7 @@ def _join(split: SplitManifest, where: Places) -> None:
             yield from _WRITTEN.decode(read_bytes(path))
 
     def write_annotations(file: IO[bytes]) -> None:
-        head = file_head(split.name.rpartition("-")[2])
+        head = file_head(_part(split))
         for name, value in head.items():
             file.write(b'{"' if name == "info" else b'"')
             file.write(name.encode() + b'":' + msgspec.json.encode(value) + b",\n")

@@ -11,11 +11,13 @@ from crowdbench.datasets.synthcrowd import making
 
 
 def cut(monkeypatch: pytest.MonkeyPatch, n_images: int) -> Manifest:
-    """Let every split have so few images, in chunks of two; return the facts."""
+    """Let every split, 2D and 3D, have so few images, in chunks of two; return the 2D facts."""
     known = load_manifests()
-    facts = known["synthcrowd"]
-    splits = tuple(replace(s, counts=Counts(n_images), sha256=None) for s in facts.splits)
-    short = replace(facts, splits=splits)
-    monkeypatch.setattr(manifest, "_manifests", lambda: known | {"synthcrowd": short})
+    short = {}
+    for name in ("synthcrowd", "synthcrowd-3d"):
+        facts = known[name]
+        splits = tuple(replace(s, counts=Counts(n_images), sha256=None) for s in facts.splits)
+        short[name] = replace(facts, splits=splits)
+    monkeypatch.setattr(manifest, "_manifests", lambda: known | short)
     monkeypatch.setattr(making, "_CHUNK", 2)
-    return short
+    return short["synthcrowd"]
