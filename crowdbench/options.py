@@ -50,16 +50,22 @@ SplitName = Annotated[
 Predictions = Annotated[
     Path | None,
     typer.Option(
-        "--predictions", help="Results file for the predictor `replay`: COCO results JSON."
+        "--predictions",
+        help="Results for the predictor `replay`: COCO results JSON; in 3D a folder with the two "
+        ".mat files, or .npz or .json (docs/mupots.md).",
     ),
 ]
 OwnAnnotations = Annotated[
     Path | None,
-    typer.Option("--annotations", help="Your own COCO-format annotations, instead of --split."),
+    typer.Option(
+        "--annotations",
+        help="Your own annotations, instead of --split: COCO's format, or MuPoTS-3D's folder "
+        "or JSON.",
+    ),
 ]
 SkeletonName = Annotated[
     str | None,
-    typer.Option("--skeleton", help="Keypoints of --annotations: a name or a YAML file."),
+    typer.Option("--skeleton", help="Keypoints of an --annotations file: a name or a YAML file."),
 ]
 BoxSource = Annotated[
     str | None,
