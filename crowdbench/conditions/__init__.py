@@ -12,6 +12,9 @@ from crowdbench.conditions.crowding import (
     PERSON_IOU,
 )
 from crowdbench.conditions.detector_confidence import DETECTOR_CONFIDENCE
+from crowdbench.conditions.distance import DISTANCE
+from crowdbench.conditions.joint_visibility import JOINT_VISIBILITY
+from crowdbench.conditions.people import PEOPLE
 from crowdbench.conditions.size import SIZE
 from crowdbench.conditions.visibility import VISIBILITY
 
@@ -27,7 +30,10 @@ CONDITIONS: dict[str, Condition] = {
         CROWD_LEVEL,
         CROWD_INDEX,
         MAX_IOU,
+        PEOPLE,
         VISIBILITY,
+        JOINT_VISIBILITY,
         SIZE,
+        DISTANCE,
     )
 }

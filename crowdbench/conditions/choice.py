@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
@@ -20,12 +21,21 @@ def resolve(settings: ConditionSettings, skeleton: Skeleton) -> ConditionSetting
 
     Raises:
         UnknownNameError: if there is no condition of a name; suggests the nearest.
-        UsageError: if values are given for a condition that has fixed ones or is not evaluated.
+        UsageError: if values are given for a condition that has fixed ones or is not evaluated, or
+            a condition is not one of the poses' space.
     """
     for name in (*(settings.names or ()), *settings.values):
         if name not in CONDITIONS:
             raise UnknownNameError("condition", name, CONDITIONS)
-    names = tuple(n for n in CONDITIONS if settings.names is None or n in settings.names)
+    space: Literal["2d", "3d"] = "3d" if skeleton.is_3d else "2d"
+    usual_names = tuple(n for n, condition in CONDITIONS.items() if space in condition.spaces)
+    for name in (*(settings.names or ()), *settings.values):
+        if name not in usual_names:
+            raise UsageError(
+                f"condition {name} is not one of {space.upper()} poses; choose from "
+                f"{', '.join(usual_names)}"
+            )
+    names = tuple(n for n in usual_names if settings.names is None or n in settings.names)
     values: dict[str, Values] = {}
     for name in names:
         condition = CONDITIONS[name]

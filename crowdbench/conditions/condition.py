@@ -67,6 +67,7 @@ class Row(NamedTuple):
         persons: (P,) bool, the persons that are evaluated; the others are ignored, not deleted, so
             that a pose of theirs is no false positive.
         images: (I,) bool, the images that take part; the others are left out with their poses.
+        joints: (P, K) bool, the joints of the persons that take part; of 3D splits.
         n_boxes: boxes that take part, where the rule chooses boxes.
         candidates: poses of the row's own, which are evaluated instead of the subject's.
     """
@@ -77,6 +78,7 @@ class Row(NamedTuple):
     poses: Array | None = None
     persons: Array | None = None
     images: Array | None = None
+    joints: Array | None = None
     n_boxes: int | None = None
     candidates: Poses | None = None
 
@@ -108,25 +110,27 @@ class Condition:
         title: its name in words.
         axis: what its rows range over, with the unit.
         kind: ``threshold``, ``bins`` or ``levels`` (bins with names).
-        selects: what a row chooses: ``poses``, ``persons`` or ``images``.
+        selects: what a row chooses: ``poses``, ``persons``, ``images`` or ``joints``.
         harder: whether rows get harder as their values rise (``up``) or fall (``down``).
         usual: the usual thresholds or edges, for a keypoint layout.
         cut: makes the rows for a subject and the thresholds or edges.
             Raises `UnavailableError` with the reason when the data do not allow it.
         fixed: whether the edges belong to the definition, so that nobody may give others.
         uses_iou: whether it looks at the IoU of boxes, so that `Subject.iou_among` matters.
+        spaces: whether it cuts splits of poses in the image (``2d``), in space (``3d``) or both.
     """
 
     name: str
     title: str
     axis: str
     kind: Literal["threshold", "bins", "levels"]
-    selects: Literal["poses", "persons", "images"]
+    selects: Literal["poses", "persons", "images", "joints"]
     harder: Literal["up", "down"]
     usual: Callable[[Skeleton], Values]
     cut: Callable[[Subject, Values], Cut]
     fixed: bool = False
     uses_iou: bool = False
+    spaces: tuple[Literal["2d", "3d"], ...] = ("2d",)
 
 
 def bins_of(values: Array, edges: Values) -> list[Array]:
@@ -168,6 +172,17 @@ def bin_label(low: float, high: float | None) -> str:
     ('0.1 - 0.3', '96 and more')
     """
     return f"{low:g} and more" if high is None else f"{low:g} - {high:g}"
+
+
+def whole_number_label(low: float, high: float | None) -> str:
+    """Return what tables call a bin of whole numbers.
+
+    >>> whole_number_label(1, 6), whole_number_label(2, 3), whole_number_label(11, None)
+    ('1 - 5', '2', '11 and more')
+    """
+    if high is None:
+        return f"{low:g} and more"
+    return f"{low:g} - {high - 1:g}" if low < high - 1 else f"{low:g}"
 
 
 def bin_rows(

@@ -97,6 +97,7 @@ PERSON_IOU = Condition(
     usual=lambda _: _IOU_EDGES,
     cut=_cut_person_iou,
     uses_iou=True,
+    spaces=("2d", "3d"),
 )
 IMAGE_IOU = Condition(
     name="image-iou",
@@ -108,6 +109,7 @@ IMAGE_IOU = Condition(
     usual=lambda _: _IOU_EDGES,
     cut=_cut_image_iou,
     uses_iou=True,
+    spaces=("2d", "3d"),
 )
 CROWD_LEVEL = Condition(
     name="crowd-level",

@@ -60,6 +60,10 @@ def _cut_sweep(sweep: Mapping[float, Poses], at: Sequence[float]) -> Cut:
 def _cut_own_scores(poses: Poses, at: Sequence[float]) -> Cut:
     """Return the rows of poses without box scores."""
     scores = poses.scores
+    if len(scores) and (scores == scores[0]).all():
+        raise UnavailableError(
+            f"the poses come without box scores and all have the score {scores[0]:g} themselves"
+        )
     notes = [
         "the poses come without box scores, so detector-confidence keeps poses by their own score"
     ]
@@ -108,5 +112,6 @@ DETECTOR_CONFIDENCE = Condition(
     selects="poses",
     harder="up",
     usual=lambda _: USUAL,
+    spaces=("2d", "3d"),
     cut=_cut,
 )

@@ -25,5 +25,6 @@ SIZE = Condition(
     selects="persons",
     harder="down",
     usual=lambda _: (0.0, 32.0, 96.0, 192.0, None),
+    spaces=("2d", "3d"),
     cut=_cut,
 )

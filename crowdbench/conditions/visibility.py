@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from crowdbench.conditions.condition import Condition, Cut, Subject, Values, bin_rows, bounds_of
+from crowdbench.conditions.condition import (
+    Condition,
+    Cut,
+    Subject,
+    Values,
+    bin_rows,
+    bounds_of,
+    whole_number_label,
+)
 from crowdbench.skeletons import Skeleton
 
 
@@ -12,17 +20,9 @@ def _usual(skeleton: Skeleton) -> Values:
 
 def _cut(subject: Subject, edges: Values) -> Cut:
     n_labelled = (subject.truth.keypoints[..., 2] > 0).sum(1).astype(float)
-    return Cut(
-        bin_rows(n_labelled, edges, "persons", [_label(*bounds) for bounds in bounds_of(edges)]),
-        "number of labelled keypoints of the person",
-    )
-
-
-def _label(low: float, high: float | None) -> str:
-    """Return the whole numbers in a bin, e.g. ``1 - 5`` for 1 to below 6."""
-    if high is None:
-        return f"{low:g} and more"
-    return f"{low:g} - {high - 1:g}" if low < high - 1 else f"{low:g}"
+    labels = [whole_number_label(*bounds) for bounds in bounds_of(edges)]
+    rows = bin_rows(n_labelled, edges, "persons", labels)
+    return Cut(rows, "number of labelled keypoints of the person")
 
 
 VISIBILITY = Condition(

@@ -85,11 +85,11 @@ def test_where_a_figure_makes_no_sense_there_is_a_reason() -> None:
     for values in ([], [0.5], [None, 0.5]):
         for figure in sweep(list(values)).values():
             assert figure.value is None
-            assert figure.reason == "fewer than two rows have an AP"
+            assert figure.reason == "fewer than two rows have a value of AP"
     assert sweep([0.0, 0.0])["AP_relative_drop"].reason == "the AP of the easiest row is 0"
     assert sweep([0.0, 0.0])["AP_drop"].value == 0
     few = bins([0.5, 0.4], [1, 1], (0.0, 0.5, None))
-    assert few["AP_slope"].reason == "fewer than two bins with an upper end have an AP"
+    assert few["AP_slope"].reason == "fewer than two bins with an upper end have a value of AP"
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=10))
