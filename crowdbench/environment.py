@@ -13,7 +13,7 @@ from crowdbench.datasets.split import Split
 from crowdbench.record import Environment, Speed
 
 # Packages whose version can move a number.
-_PACKAGES = ("numpy", "msgspec", "torch", "opencv-python-headless")
+_PACKAGES = ("numpy", "scipy", "msgspec", "torch", "opencv-python-headless")
 
 
 def describe_environment(

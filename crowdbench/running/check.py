@@ -20,11 +20,14 @@ from crowdbench.predictor import Predictor, Request
 from crowdbench.running.feeding import feeding, parts_of
 from crowdbench.running.returned import join_batches, predict_batch
 from crowdbench.skeletons import COCO_17, SKELETONS, Skeleton
-from crowdbench.structures import Boxes, Poses
+from crowdbench.structures import Array, Boxes, Poses
 from crowdbench.weights import Weights
 
 # By which poses may differ between batches on an accelerator (pixels); on a CPU they may not.
 _TOLERANCE = 1e-3
+# Of the camera of 3D images: focal lengths and centre, px; and how far away their persons are.
+_INTRINSIC = (100.0, 100.0, 60.0, 60.0)
+_FAR_MM = 4000.0
 
 
 class _Image(NamedTuple):
@@ -195,6 +198,9 @@ def _make_split(folder: Path, skeleton: Skeleton) -> tuple[Split, Boxes]:
     """
     import cv2
 
+    # In 3D every image belongs to a sequence, which its folder names.
+    place = "TS1/" if skeleton.is_3d else ""
+    (folder / place).mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     images: list[dict[str, Any]] = []
     persons: list[dict[str, Any]] = []
@@ -203,21 +209,22 @@ def _make_split(folder: Path, skeleton: Skeleton) -> tuple[Split, Boxes]:
     for i, image in enumerate(_IMAGES):
         coarse = rng.integers(0, 256, (image.height // 8 + 1, image.width // 8 + 1, 3), np.uint8)
         pixels = cv2.resize(coarse, (image.width, image.height), interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(str(folder / f"{i}.png"), pixels)
-        facts = {"id": i, "width": image.width, "height": image.height, "file_name": f"{i}.png"}
-        images.append(facts)
+        name = f"{place}{i}.png"
+        cv2.imwrite(str(folder / name), pixels)
+        facts = {"id": i, "width": image.width, "height": image.height, "file_name": name}
+        images.append(facts | ({"intrinsic": _INTRINSIC} if skeleton.is_3d else {}))
         for box in image.boxes:
             points = np.array(box[:2]) + rng.uniform(0, 1, (len(skeleton), 2)) * np.array(box[2:])
-            keypoints = np.column_stack([points, np.full(len(skeleton), 2)]).ravel().tolist()
             score = round(float(rng.uniform(0.3, 1)), 3)
             common: dict[str, Any] = {"image_id": i, "category_id": 1}
             boxes.append({**common, "bbox": box, "score": score})
-            poses.append({**common, "keypoints": keypoints, "score": score})
+            pose = _pose_in_space(points) if skeleton.is_3d else _pose_in_image(points)
+            poses.append({**common, **pose, "score": score})
             persons.append(
                 {
                     **common,
+                    **pose,
                     "id": len(persons) + 1,
-                    "keypoints": keypoints,
                     "num_keypoints": len(skeleton),
                     "bbox": box,
                     "area": box[2] * box[3],
@@ -230,3 +237,16 @@ def _make_split(folder: Path, skeleton: Skeleton) -> tuple[Split, Boxes]:
         (folder / f"{name}.json").write_text(json.dumps(value))
     split = load_own(folder / "annotations.json", skeleton).with_images_in(folder)
     return split, load_boxes(folder / "boxes.json", split, folder)
+
+
+def _pose_in_image(points: Array) -> dict[str, Any]:
+    """Return a visible pose as COCO has it."""
+    return {"keypoints": np.column_stack([points, np.full(len(points), 2)]).ravel().tolist()}
+
+
+def _pose_in_space(points: Array) -> dict[str, Any]:
+    """Return a visible pose as MuPoTS-3D.json has it, whose joints are all as far away."""
+    fx, fy, cx, cy = _INTRINSIC
+    x, y = ((points - (cx, cy)) * _FAR_MM / (fx, fy)).T
+    joints = np.column_stack([x, y, np.full(len(points), _FAR_MM)])
+    return {"keypoints_img": points.tolist(), "keypoints_cam": joints.tolist()}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from crowdbench.conditions.choice import describe
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
+from crowdbench.metrics.evaluation_3d import rules
 from crowdbench.predictor import Predictor
 from crowdbench.protocol import Protocol
 from crowdbench.record import SCHEMA_VERSION, PredictorFacts, Run, SplitFacts
@@ -32,14 +34,20 @@ def describe_run(
         conditions: the conditions to evaluate, resolved.
     """
     settings = predictor.settings
+    of_oks: dict[str, Any] = {
+        "sigmas": hashlib.sha256(split.skeleton.sigma_array.tobytes()).hexdigest()[:8],
+        "area": split.area,
+        "pose_area": settings.pose_area,
+    }
+    if split.skeleton.is_3d:
+        assert split.truth is not None
+        of_oks = dict.fromkeys(("sigmas", "area", "pose_area", "oks"), "none") | {"max_poses": 0}
+        of_oks["pose3d"] = rules(split.truth, settings.pairing)
     protocol = Protocol(
         split="own" if own_annotations else split.name,
         annotations=split.annotations.sha256[:12],
         images=len(split.images),
         skeleton=split.skeleton.name,
-        sigmas=hashlib.sha256(split.skeleton.sigma_array.tobytes()).hexdigest()[:8],
-        area=split.area,
-        pose_area=settings.pose_area,
         boxes=settings.boxes,
         scores=settings.scores,
         merging=str(settings.merging),
@@ -48,6 +56,7 @@ def describe_run(
         precision=settings.precision,
         levels=",".join(map(str, LEVEL_LIMITS)) if split.has_levels else "none",
         conditions=describe(conditions),
+        **of_oks,
     )
     inputs, notes = dict(settings.inputs), [*split.notes, *settings.notes]
     if weights is not None and weights.digest is not None:

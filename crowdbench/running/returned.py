@@ -12,7 +12,7 @@ from crowdbench.candidates import join_poses, no_poses
 from crowdbench.errors import UsageError
 from crowdbench.predictor import Predictor
 from crowdbench.running.feeding import Fed
-from crowdbench.structures import Poses
+from crowdbench.structures import FARTHEST, Poses
 
 
 def predict_batch(predictor: Predictor, fed: Fed) -> Poses:
@@ -58,13 +58,19 @@ def _fault(poses: Any, fed: Fed) -> tuple[str, str] | None:
         "boxes": (n, 4),
         "box_scores": (n,),
         "areas": (n,),
+        "joints_mm": (n, k, 3),
+        "person_ids": (n,),
     }
+    if fed.batch.split.skeleton.is_3d and poses.joints_mm is None:
+        return "no joints_mm", f"joints in space, as {fed.batch.split.skeleton.name} has them"
     for name, shape in shapes.items():
         value = getattr(poses, name)
         if value is not None and value.shape != shape:
             return f"{name} of shape {value.shape}", f"{shape}"
         if value is not None and not np.isfinite(value).all():
             return f"{name} that are not finite", "finite numbers"
+    if poses.joints_mm is not None and not (np.abs(poses.joints_mm) < FARTHEST).all():
+        return f"joints_mm beyond {FARTHEST:g}", "millimetres"
     if not np.isin(poses.image_index, fed.batch.images).all():
         return "poses of images that were not asked for", "image_index among batch.images"
     boxes = fed.batch.boxes

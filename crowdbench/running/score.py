@@ -10,9 +10,8 @@ import msgspec
 import numpy as np
 
 from crowdbench.candidates import Candidates, read_shards
-from crowdbench.conditions.choice import cut_split, describe, rule_words
-from crowdbench.conditions.condition import Condition, Cut, Row, Subject, Values
-from crowdbench.conditions.robustness import robustness
+from crowdbench.conditions.choice import cut_split, describe
+from crowdbench.conditions.condition import Row, Subject
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import InputError
@@ -22,8 +21,6 @@ from crowdbench.metrics.evaluation import Evaluation, SliceValues, Value, evalua
 from crowdbench.metrics.slices import Slice
 from crowdbench.record import SCHEMA_VERSION, Run, RunFolder
 from crowdbench.results import (
-    ConditionFacts,
-    ConditionRow,
     KeypointMetrics,
     Metric,
     Metrics,
@@ -34,15 +31,15 @@ from crowdbench.results import (
 )
 from crowdbench.results_format import write_results
 from crowdbench.running.crowd_images import crowd_images
+from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_conditions
 from crowdbench.running.predict import sweep_thresholds
+from crowdbench.running.score_3d import score_poses_3d
 from crowdbench.running.worst_images import worst_images
 from crowdbench.structures import Array, Poses
 
 _HISTOGRAM_EDGES = tuple(k / 20 for k in range(21))
 # OKS thresholds of the precision curves that are kept, with their places among all.
 _CURVES = ((0.5, 0), (0.75, 5))
-
-Cuts = Sequence[tuple[Condition, Values, Cut | str]]
 
 
 def read_candidates(folder: RunFolder, run: Run) -> Candidates:
@@ -84,8 +81,9 @@ def score_candidates(
 ) -> tuple[Metrics, WorstImages]:
     """Return the metrics of a run and the images to draw, and write ``predictions.json``.
 
-    That file holds its final poses. A split without public ground truth gives metrics that are all
-    null, with that reason, and neither conditions nor images to draw.
+    That file holds its final poses; those of a 3D split are written as MuPoTS-3D has them, too. A
+    split without public ground truth gives metrics that are all null, with that reason, and neither
+    conditions nor images to draw.
 
     Args:
         folder: of the run.
@@ -104,7 +102,10 @@ def score_candidates(
         sweep = None if run.predictor.card.boxes_independent else candidates.sweep
         subject = Subject(split.truth, split.skeleton, poses, sweep, settings.iou_among)
         cuts = list(cut_split(settings, subject))
-    rows = [row for _, _, cut in cuts if isinstance(cut, Cut) for row in cut.rows]
+    if split.skeleton.is_3d:
+        metrics, worst = score_poses_3d(folder, run, split, poses, cuts)
+        return _with_skipped(metrics, candidates.skipped), worst
+    rows = rows_of(cuts)
     final, slices = _merged(poses, [row for row in rows if row.candidates is None], run)
     left = poses if final is None else poses.take(final)
     write_results(folder.predictions, left, split.images.ids, split.category_id)
@@ -179,54 +180,22 @@ def _without_truth(run: Run, split: Split, n_poses: int) -> Metrics:
     reason = "the ground truth of this split is not public: send predictions.json to its server"
     values = {
         name: Value(None, 0, reason)
-        for name in METRICS
-        if split.has_levels or name not in LEVEL_METRICS
+        for name, known in METRICS.items()
+        if not known.is_3d and (split.has_levels or name not in LEVEL_METRICS)
     }
-    return _record(run, values, {"images": len(split.images), "poses": n_poses})
-
-
-def _record(run: Run, values: dict[str, Value], counts: dict[str, int]) -> Metrics:
-    """Return the numbers on the whole split, without anything that needs the ground truth."""
-    return Metrics(
-        schema_version=SCHEMA_VERSION,
-        split=run.split.name,
-        predictor=run.predictor.card.name,
-        signature=run.signature,
-        protocol=run.protocol,
-        metrics=_numbers(values),
-        conditions={},
-        condition_facts={},
-        robustness={},
-        curves=(),
-        oks_histogram=None,
-        keypoints=(),
-        counts=counts,
-        skipped_images=(),
-        notes=run.notes,
-    )
+    return whole_split(run, _numbers(values), {"images": len(split.images), "poses": n_poses})
 
 
 def _metrics(run: Run, result: Evaluation, cuts: Cuts, by_row: Sequence[SliceValues]) -> Metrics:
-    conditions, facts, figures = {}, {}, {}
-    slices = iter(by_row)
-    for condition, values, cut in cuts:
-        name = condition.name
-        facts[name] = _facts(condition, values, cut)
-        if isinstance(cut, str):
-            continue
-        found = [next(slices) for _ in cut.rows]
-        conditions[name] = tuple(map(_row, cut.rows, found))
-        ap = [part.values["AP"].value for part in found]
-        figures[name] = robustness(condition, cut.rows, ap, [part.n_persons for part in found])
+    parts = [
+        Part(_numbers(found.values), found.n_images, found.n_persons, found.n_poses)
+        for found in by_row
+    ]
     return msgspec.structs.replace(
-        _record(run, result.values, result.counts),
-        conditions=conditions,
-        condition_facts=facts,
-        robustness=figures,
+        with_conditions(whole_split(run, _numbers(result.values), result.counts), cuts, parts),
         curves=_curves(result),
         oks_histogram=_histogram(result),
         keypoints=_keypoints(run, result),
-        notes=(*run.notes, *(note for found in facts.values() for note in found.notes)),
     )
 
 
@@ -237,34 +206,6 @@ def _numbers(values: dict[str, Value]) -> dict[str, Metric]:
         for name in METRICS
         if (value := values.get(name)) is not None
     }
-
-
-def _row(row: Row, found: SliceValues) -> ConditionRow:
-    low, high = row.bounds or (msgspec.UNSET, msgspec.UNSET)
-    return ConditionRow(
-        label=row.label,
-        n_images=found.n_images,
-        n_persons=found.n_persons,
-        n_poses=found.n_poses,
-        metrics=_numbers(found.values),
-        threshold=msgspec.UNSET if row.threshold is None else row.threshold,
-        low=low,
-        high=high,
-        n_boxes=msgspec.UNSET if row.n_boxes is None else row.n_boxes,
-    )
-
-
-def _facts(condition: Condition, values: Values, cut: Cut | str) -> ConditionFacts:
-    return ConditionFacts(
-        title=condition.title,
-        axis=condition.axis,
-        rule=rule_words(cut, values) if isinstance(cut, Cut) else "",
-        kind=condition.kind,
-        selects=condition.selects,
-        harder=condition.harder,
-        notes=cut.notes if isinstance(cut, Cut) else (),
-        reason=None if isinstance(cut, Cut) else cut,
-    )
 
 
 def _curves(result: Evaluation) -> tuple[PrecisionCurve, ...]:

@@ -194,6 +194,8 @@ def check_run(folder: RunFolder, tool: str, root: Path | None = None) -> CheckRe
         MissingError: if the tool is not installed or broken, or the split has no ground truth.
     """
     run, metrics = folder.read(Run), folder.read(Metrics)
+    if run.split.skeleton.is_3d:
+        raise UsageError("--check compares OKS: the official script for poses in space is MATLAB")
     split = load_run_split(folder, run, root)
     if split.truth is None:
         raise MissingError(f"{split.name} has no public ground truth to check against")

@@ -50,6 +50,49 @@ def check(crowdbench: Crowdbench, folder: Path, code: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+IN_SPACE = """
+import numpy as np
+from crowdbench.card import Card
+from crowdbench.predictor import Predictor, Settings, poses_of
+
+class Mine(Predictor):
+    card = Card(name="mine", description="", skeletons=("mupots-17",))
+
+    def __init__(self, request):
+        self.settings = Settings(request.boxes.source, "x", pairing="annotation")
+
+    def predict(self, batch):
+        boxes = batch.boxes
+        points = np.repeat(boxes.boxes[:, None, :2], 17, 1)
+        joints = np.concatenate([points * 10, np.full((*points.shape[:2], 1), 4000.0)], 2)
+        return poses_of(
+            boxes, points, np.ones(points.shape[:2]), boxes.scores, joints_mm=joints
+        )
+"""
+
+
+def test_a_predictor_of_poses_in_space_passes_too(crowdbench: Crowdbench, tmp_path: Path) -> None:
+    code, said = check(crowdbench, tmp_path, IN_SPACE)
+    assert code == 0, said
+    assert said.count("ok  ") == 14
+
+
+def test_a_predictor_of_poses_in_space_must_give_joints(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    code, said = check(crowdbench, tmp_path, IN_SPACE.replace(", joints_mm=joints", ""))
+    assert code == 1
+    assert "predict returned no joints_mm, expected joints in space, as mupots-17 has them" in said
+
+
+def test_joints_in_space_must_be_near_enough_to_measure(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    code, said = check(crowdbench, tmp_path, IN_SPACE.replace("4000.0", "4e300"))
+    assert code == 1
+    assert "predict returned joints_mm beyond 1e+09, expected millimetres" in said
+
+
 def test_a_good_predictor_passes_everything(crowdbench: Crowdbench, tmp_path: Path) -> None:
     code, said = check(crowdbench, tmp_path, GOOD)
     assert code == 0, said

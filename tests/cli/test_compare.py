@@ -51,7 +51,7 @@ def test_two_runs_are_printed_side_by_side_and_written(
     for name in records[0]["conditions"]:
         assert f"tables/condition-{name}.csv" in files
         assert f"plots/condition-{name}.svg" in files
-    assert crowdbench("ls", "runs").stdout.strip() == "run  predictor  split  AP %"
+    assert crowdbench("ls", "runs").stdout.strip() == "run  predictor  split  metric  %"
 
 
 def test_the_same_command_gives_the_same_bytes(

@@ -222,7 +222,7 @@ def test_a_full_disk_is_one_message_and_leaves_nothing_half_written(tmp_path: Pa
     # A limit on the size of files stands in for the full disk.
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000)); "
         "from crowdbench.cli import main; main()"
     )
     arguments = map(str, replay(ANNOTATIONS, PREDICTIONS, "--output", "r"))
