@@ -87,17 +87,21 @@ def ls_runs(
     folder: Annotated[Path, typer.Argument(help="Where the run folders are.")] = Path("runs"),
 ) -> None:
     """List the run folders below a folder."""
+    from crowdbench.metrics.catalogue import main_metric
     from crowdbench.record import Run, find_runs
     from crowdbench.results import Metrics
-    from crowdbench.terminal import percent, print_table
+    from crowdbench.terminal import number, print_table
 
     rows = []
     for found in find_runs(folder):
         facts = found.read(Run)
-        scored = found.read(Metrics).metrics.get("AP") if found.has(Metrics) else None
-        ap = percent(scored.value) if scored else "not scored"
-        rows.append((found.path.name, facts.predictor.card.name, facts.split.name, ap))
-    print_table(("run", "predictor", "split", "AP %"), rows)
+        metrics = found.read(Metrics).metrics if found.has(Metrics) else {}
+        main = main_metric(metrics)
+        value = "not scored" if main is None else number(metrics[main].value, metrics[main].unit)
+        rows.append(
+            (found.path.name, facts.predictor.card.name, facts.split.name, main or "", value)
+        )
+    print_table(("run", "predictor", "split", "metric", "%"), rows)
 
 
 @data_app.command("ls", cls=Command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crowdbench.metrics.catalogue import LEVEL_METRICS
+from crowdbench.metrics.catalogue import LEVEL_METRICS, MAIN_METRICS, main_metric
 
 if TYPE_CHECKING:
     from crowdbench.datasets.synthcrowd.making import Made
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import Check, CheckResult
     from crowdbench.record import Speed
-    from crowdbench.results import ConditionFacts, ConditionRow, Metrics
+    from crowdbench.results import ConditionFacts, ConditionRow, Metric, Metrics
     from crowdbench.running.check import Verdict
 
 
@@ -32,6 +32,54 @@ def percent(value: float | None, digits: int = 2) -> str:
     """
     # + 0.0: what rounds to zero has no sign.
     return "-" if value is None else f"{round(100 * value, digits) + 0.0:.{digits}f}"
+
+
+# What stands behind or above a number of each unit, and behind a difference of two.
+UNIT_SIGNS = {"fraction": "%", "mm": "mm"}
+DIFFERENCE_UNITS = {"fraction": "points", "mm": "mm"}
+
+
+def number(value: float | None, unit: str, digits: int = 2) -> str:
+    """Return a number as tables show it: fractions in percent, millimetres with one decimal.
+
+    Args:
+        value: ``-`` stands for none.
+        unit: ``fraction`` or ``mm``.
+        digits: decimals of percentages.
+
+    >>> number(0.49577, "fraction"), number(88.4321, "mm"), number(0.49577, "fraction", 1)
+    ('49.58', '88.4', '49.6')
+    """
+    if unit == "fraction":
+        return percent(value, digits)
+    # + 0.0: what rounds to zero has no sign.
+    return "-" if value is None else f"{round(value, 1) + 0.0:,.1f}"
+
+
+def difference(value: float, unit: str, digits: int = 2) -> str:
+    """Return a difference of two numbers of a unit: signed, points for fractions.
+
+    >>> difference(0.0125, "fraction"), difference(-1e-9, "fraction"), difference(-4.26, "mm")
+    ('+1.25', '0.00', '-4.3')
+    """
+    text = f"{100 * value:+.{digits}f}" if unit == "fraction" else f"{value:+,.1f}"
+    return text[1:] if not text.strip("+-0.") else text
+
+
+def value_header(units: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns that values of these units have: the unit itself, or value and unit.
+
+    >>> value_header(["fraction"]), value_header(["fraction", "mm"])
+    (('%',), ('value', 'unit'))
+    """
+    signs = {UNIT_SIGNS[unit] for unit in units} or {"%"}
+    return tuple(signs) if len(signs) == 1 else ("value", "unit")
+
+
+def value_cells(metric: Metric, header: Sequence[str]) -> tuple[str, ...]:
+    """Return the cells of a number below the columns of `value_header`."""
+    cells = number(metric.value, metric.unit), UNIT_SIGNS[metric.unit]
+    return cells[: len(header)]
 
 
 def print_table(
@@ -53,21 +101,23 @@ def print_table(
 
 def print_metrics(metrics: Metrics, folder: Path) -> None:
     """Print the metrics, the signature and where the record is."""
+    values = value_header(metric.unit for metric in metrics.metrics.values())
     print_table(
-        ("metric", "%", "n", ""),
+        ("metric", *values, "n", ""),
         [
-            (name, percent(metric.value), f"{metric.n:,}", metric.reason or "")
+            (name, *value_cells(metric, values), f"{metric.n:,}", metric.reason or "")
             for name, metric in metrics.metrics.items()
         ],
-        numbers=(1, 2),
+        numbers=(1, 1 + len(values)),
     )
+    main = main_metric(metrics.metrics) or MAIN_METRICS[0]
     ends = [
         cells
         for name, rows in metrics.conditions.items()
-        if (cells := _condition_cells(metrics.condition_facts[name], name, rows))
+        if (cells := _condition_cells(metrics.condition_facts[name], name, rows, main))
     ]
     if ends:
-        header = ("condition", "easiest", "AP %", "hardest", "AP %", "drop")
+        header = ("condition", "easiest", f"{main} %", "hardest", f"{main} %", "drop")
         print_table(header, ends, numbers=(2, 4, 5))
     words = (
         f"{n:,} {name.replace('_at_50', ' at OKS 0.50').replace('_', ' ')}"
@@ -80,10 +130,10 @@ def print_metrics(metrics: Metrics, folder: Path) -> None:
 
 
 def _condition_cells(
-    facts: ConditionFacts, name: str, rows: Sequence[ConditionRow]
+    facts: ConditionFacts, name: str, rows: Sequence[ConditionRow], main: str
 ) -> tuple[str, ...] | None:
-    """Return a condition's ends, of the rows that have an AP; None if fewer than two have one."""
-    known = [(row.label, ap) for row in rows if (ap := row.metrics["AP"].value) is not None]
+    """Return a condition's ends, of the rows with a main metric; None if fewer than two have it."""
+    known = [(row.label, value) for row in rows if (value := row.metrics[main].value) is not None]
     if len(known) < 2:
         return None
     (easy, high), (hard, low) = (
@@ -95,7 +145,7 @@ def _condition_cells(
 def print_check(result: CheckResult, to_stderr: bool = False) -> None:
     """Print an official tool's numbers beside ours."""
 
-    def number(value: float | None) -> str:
+    def full(value: float | None) -> str:
         return "-" if value is None else f"{value:.12f}"
 
     print_table(
@@ -103,8 +153,8 @@ def print_check(result: CheckResult, to_stderr: bool = False) -> None:
         [
             (
                 check.metric,
-                number(check.ours),
-                number(check.theirs),
+                full(check.ours),
+                full(check.theirs),
                 "-"
                 if check.ours is None or check.theirs is None
                 else f"{check.ours - check.theirs:.1e}",

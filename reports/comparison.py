@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from crowdbench.datasets.manifest import Counts, find_split
 from crowdbench.errors import UnknownNameError
+from crowdbench.metrics.catalogue import MAIN_METRICS, main_metric
 from crowdbench.record import Run
 from crowdbench.results import Metrics
 from reports.published import Entry
@@ -34,7 +35,8 @@ def differences(run: Run, metrics: Metrics, entries: Sequence[Entry]) -> list[st
     if not card.backbone and not card.input_size:
         return [*found, boxes, _NOT_RECORDED]
     network = _network_words(run, entries)
-    same = _same_words(run, entries, not found)
+    main = main_metric(metrics.metrics) or MAIN_METRICS[0]
+    same = _same_words(run, entries, main, not found)
     return [*found, boxes, network, *filter(None, (same, _weights_words(run)))]
 
 
@@ -128,12 +130,13 @@ def _row_words(entries: Sequence[Entry]) -> str:
     )
 
 
-def _same_words(run: Run, entries: Sequence[Entry], comparable: bool) -> str | None:
+def _same_words(run: Run, entries: Sequence[Entry], main: str, comparable: bool) -> str | None:
     """Say what is marked in the table; None if nothing is."""
     if not any(is_same_setting(run, entry) for entry in entries):
         return None
     return 'Rows marked "same setting" have the same boxes, too. ' + (
-        "AP difference, where both have an AP: this run's minus the row's, in percentage points."
+        f"{main} difference, where both have {'an ' if main == 'AP' else ''}{main}: this run's "
+        "minus the row's, in percentage points."
         if comparable
         else "No difference is shown, as the figures are not comparable."
     )

@@ -9,13 +9,16 @@ from msgspec import UNSET, UnsetType
 
 from crowdbench.metrics.catalogue import in_usual_order
 from crowdbench.results import ConditionDescription, ConditionFacts, ConditionRow, Metric, Metrics
-from crowdbench.terminal import percent
+from crowdbench.terminal import number
 from reports.footnotes import Footnotes
 from reports.naming import file_name
 from reports.tables import NONE, Table
 
 # The CSV has every metric; these are shown where they are there.
-_SHOWN = ("AP", "AP50", "AP75", "AR", "AP_M", "AP_L", "AP_easy", "AP_medium", "AP_hard")
+_SHOWN = (
+    *("AP", "AP50", "AP75", "AR", "AP_M", "AP_L", "AP_easy", "AP_medium", "AP_hard"),
+    *("3DPCK_all", "3DPCK_matched", "AUC_all", "3DPCK_all_abs", "MPJPE_mm", "PA_MPJPE_rigid_mm"),
+)
 # Of a condition with none of these: as many as fit.
 _MOST_OTHERS = 6
 
@@ -164,4 +167,8 @@ def _figure_header(name: str, metrics: Metrics) -> str:
 
 def _cell(metric: Metric | None, footnotes: Footnotes) -> str:
     """Return the text of a cell, with the mark of its reason."""
-    return NONE if metric is None else percent(metric.value) + footnotes.mark(metric.reason)
+    return (
+        NONE
+        if metric is None
+        else number(metric.value, metric.unit) + footnotes.mark(metric.reason)
+    )

@@ -18,8 +18,17 @@ from reports.plots import (
     oks_plot,
     precision_recall_plot,
 )
+from reports.pose3d_plots import joints_plot, pck_curve_plot
+from reports.pose3d_tables import (
+    averages_table,
+    joint_groups_table,
+    joints_table,
+    sequences_table,
+)
 from reports.published import Entry, Published, load_published
+from reports.published_3d import rows_of_methods
 from reports.published_table import published_table
+from reports.skeleton_plot import worst_persons_plot
 from reports.tables import Table, keypoints_table, metrics_table, skipped_table
 
 
@@ -43,8 +52,14 @@ class Content:
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """The published rows to compare with."""
-        return self.published.main_entries
+        """The published rows to compare with; in 3D one for each method and setting."""
+        entries = self.published.main_entries
+        return rows_of_methods(entries) if self.is_3d else entries
+
+    @property
+    def is_3d(self) -> bool:
+        """Whether the poses are in space."""
+        return self.metrics.pose3d is not None
 
     @cached_property
     def metrics_table(self) -> Table:
@@ -76,14 +91,40 @@ class Content:
         """The first of the images that were left out; without rows if there are none."""
         return skipped_table(self.metrics)
 
+    @cached_property
+    def averages_table(self) -> Table:
+        """The metrics averaged in each way."""
+        return averages_table(self.metrics)
+
+    @cached_property
+    def sequences_table(self) -> Table:
+        """The metrics by sequence, above the published ones."""
+        return sequences_table(self.run, self.metrics, self.published)
+
+    @cached_property
+    def joint_groups_table(self) -> Table:
+        """The metrics by group of joints, above the published ones."""
+        return joint_groups_table(self.run, self.metrics, self.published)
+
+    @cached_property
+    def joints_table(self) -> Table:
+        """The metrics joint by joint."""
+        return joints_table(self.metrics)
+
     @property
     def tables(self) -> tuple[Table, ...]:
         """All tables that have files."""
+        only_3d = (
+            self.averages_table,
+            self.sequences_table,
+            self.joint_groups_table,
+            self.joints_table,
+        )
         return (
             self.metrics_table,
             *self.condition_tables.values(),
             self.robustness_table,
-            self.keypoints_table,
+            *(only_3d if self.is_3d else (self.keypoints_table,)),
             self.published_table,
         )
 
@@ -95,13 +136,29 @@ class Content:
     @cached_property
     def split_plots(self) -> tuple[Plot, ...]:
         """The plots of the whole split; none without public ground truth."""
-        found = (precision_recall_plot(self.metrics), oks_plot(self.metrics))
+        found = (
+            precision_recall_plot(self.metrics),
+            oks_plot(self.metrics),
+            pck_curve_plot(self.metrics),
+        )
         return tuple(plot for plot in found if plot is not None)
 
     @cached_property
     def keypoints_plot(self) -> Plot | None:
         """The accuracy of every keypoint; None without public ground truth."""
         return keypoints_plot(self.metrics)
+
+    @cached_property
+    def joints_plot(self) -> Plot | None:
+        """The metrics joint by joint; None for 2D poses."""
+        return joints_plot(self.metrics)
+
+    @cached_property
+    def worst_persons_plot(self) -> Plot | None:
+        """The 3D poses of the worst persons; None if there are none."""
+        if self.worst is None:
+            return None
+        return worst_persons_plot(self.worst.persons, self.run.split.skeleton)
 
     @property
     def crowd(self) -> CrowdImages | None:
@@ -118,7 +175,12 @@ class Content:
     @property
     def plots(self) -> tuple[Plot, ...]:
         """All plots."""
-        further = (self.crowd_plot, self.keypoints_plot)
+        further = (
+            self.crowd_plot,
+            self.keypoints_plot,
+            self.joints_plot,
+            self.worst_persons_plot,
+        )
         found = tuple(plot for plot in further if plot is not None)
         return (*self.condition_plots.values(), *self.split_plots, *found)
 

@@ -10,19 +10,23 @@ from reports.crowd_plot import TITLE as CROWD_TITLE
 from reports.crowd_plot import crowd_caption
 from reports.markup import markdown_code, markdown_fence, markdown_list, markdown_text
 from reports.wording import (
-    CONDITIONS_LEGEND,
+    AVERAGES_LEGEND,
+    JOINT_GROUPS_LEGEND,
     KEYPOINTS_LEGEND,
-    METRICS_LEGEND,
     NO_CONDITIONS,
-    PUBLISHED_INTRODUCTION,
     PUBLISHED_LEGEND,
-    ROBUSTNESS_LEGEND,
+    SEQUENCES_LEGEND,
     condition_words,
+    conditions_legend,
     counts_words,
+    measured_words,
     method_facts,
+    metrics_legend,
     more_skipped_words,
     options_words,
     papers_words,
+    published_introduction,
+    robustness_legend,
     skipped_words,
     without_published,
 )
@@ -33,9 +37,11 @@ def markdown_page(content: Content) -> str:
     sections = [
         *_summary(content),
         *_crowd(content),
+        *_pose3d(content),
         *_conditions(content),
         *_keypoints(content),
         *_published(content),
+        *_worst_persons(content),
         *_provenance(content),
     ]
     return "\n\n".join(sections) + "\n"
@@ -46,7 +52,7 @@ def _summary(content: Content) -> list[str]:
     return [
         f"# {markdown_text(run.predictor.card.name)} on {markdown_text(run.split.name)}",
         content.metrics_table.markdown(),
-        METRICS_LEGEND,
+        metrics_legend(metrics),
         markdown_text(counts_words(metrics.counts)),
         "Plots are in `plots/`, all tables in `tables/`; `index.html` shows both.",
         *_noticed(content),
@@ -73,14 +79,43 @@ def _crowd(content: Content) -> list[str]:
     return ["## In crowds", f"![{CROWD_TITLE}](plots/{CROWD_NAME}.png)", caption]
 
 
+def _pose3d(content: Content) -> list[str]:
+    """Return what only 3D poses have."""
+    if not content.is_3d:
+        return []
+    sections = [
+        "<details><summary>What is measured</summary>",
+        markdown_list(measured_words(content.metrics)),
+        "</details>",
+        "## Averages",
+        content.averages_table.markdown(),
+        AVERAGES_LEGEND,
+    ]
+    for title, table, legend in (
+        ("Sequences", content.sequences_table, SEQUENCES_LEGEND),
+        ("Joints", content.joint_groups_table, JOINT_GROUPS_LEGEND),
+    ):
+        summary = f"{len(table.cells)} rows, this run's first for each metric"
+        sections += [f"## {title}", table.folded(legend, summary=summary)]
+    return sections
+
+
+def _worst_persons(content: Content) -> list[str]:
+    plot = content.worst_persons_plot
+    if plot is None:
+        return []
+    caption = markdown_text(plot.caption)
+    return [f"## {plot.title}", f"![{plot.title}](plots/{plot.name}.png)", caption]
+
+
 def _conditions(content: Content) -> list[str]:
     sections = ["## Conditions"]
     if not content.metrics.condition_facts:
         return [*sections, NO_CONDITIONS]
     if content.robustness_table.cells:
-        sections += [content.robustness_table.markdown(), ROBUSTNESS_LEGEND]
+        sections += [content.robustness_table.markdown(), robustness_legend(content.metrics)]
     if content.condition_tables:
-        sections.append(CONDITIONS_LEGEND)
+        sections.append(conditions_legend(content.metrics))
     for name, facts in content.metrics.condition_facts.items():
         sections.append(f"### {markdown_text(facts.title)}")
         table = content.condition_tables.get(name)
@@ -104,7 +139,7 @@ def _published(content: Content) -> list[str]:
         return [title, markdown_text(reason)]
     return [
         title,
-        PUBLISHED_INTRODUCTION,
+        published_introduction(content.metrics),
         markdown_list(differences(content.run, content.metrics, content.entries)),
         content.published_table.folded_if_long(),
         PUBLISHED_LEGEND,

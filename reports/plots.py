@@ -49,7 +49,8 @@ _LINES = {
     "images": ("AP", "AP50", "AP75"),
     "persons": ("AP", "AP50", "AR"),
 }
-_LEFT, _RIGHT = 0.68, 0.72  # inches
+_LINES_3D = ("3DPCK_all", "3DPCK_matched", "AUC_all")
+_LEFT, _RIGHT = 0.68, 0.72  # inches; more to the right for long names of metrics
 # Points that rest on fewer persons are hollow.
 _FEW = 30
 # With more bars than this, their numbers would not fit above them.
@@ -73,13 +74,15 @@ def _condition(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -
     labels = [f"{t:,g}" for t in thresholds]
     if len(thresholds) < len(rows):
         labels = [plain_text(row.label, 24) for row in rows]
-    angle, bottom = (0, 0.5) if is_scale else category_layout(labels, WIDTH - _LEFT - _RIGHT)
-    figure, (upper, lower) = new_figure((2.2, 0.75), left=_LEFT, right=_RIGHT, bottom=bottom)
     # By metric; NaN where there is none.
     lines = {metric: [_percent(row, metric) for row in rows] for metric in _drawn(facts, rows)}
+    right = max(_RIGHT, 0.2 + max((text_width(plain_text(name)) for name in lines), default=0.0))
+    room = WIDTH - _LEFT - right
+    angle, bottom = (0, 0.5) if is_scale else category_layout(labels, room)
+    figure, (upper, lower) = new_figure((2.2, 0.75), left=_LEFT, right=right, bottom=bottom)
     x = thresholds if is_scale else [float(i) for i in range(len(rows))]
     if is_scale:
-        _label_scale(lower, thresholds, labels)
+        _label_scale(lower, thresholds, labels, room)
     else:
         label_categories(lower, labels, angle)
     upper.set_ylim(*percent_limits(v for values in lines.values() for v in values if v == v))
@@ -122,7 +125,7 @@ def _condition(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -
     )
     lower.set_ylabel(what)
     for axes in (upper, lower):
-        axes.yaxis.set_label_coords(-0.5 / (WIDTH - _LEFT - _RIGHT), 0.5)
+        axes.yaxis.set_label_coords(-0.5 / room, 0.5)
     lower.set_xlabel(condition_label(facts.axis, facts.harder))
     return Plot(
         f"condition-{file_name(name)}", facts.title, _condition_caption(facts, rows, what), figure
@@ -131,8 +134,9 @@ def _condition(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -
 
 def _drawn(facts: ConditionFacts, rows: Sequence[ConditionRow]) -> list[str]:
     """Return the names of the metrics to draw, the main one first."""
-    known = dict.fromkeys(metric for row in rows for metric in row.metrics)
-    return [metric for metric in _LINES[facts.selects] if metric in known] or list(known)[:3]
+    known = {name: metric.unit for row in rows for name, metric in row.metrics.items()}
+    usual = [name for name in (*_LINES.get(facts.selects, ()), *_LINES_3D) if name in known]
+    return usual or [name for name, unit in known.items() if unit == "fraction"][:3]
 
 
 def _percent(row: ConditionRow, metric: str) -> float:
@@ -177,11 +181,13 @@ def _is_scale(thresholds: Sequence[float]) -> bool:
     return all(gap > 0.02 * (thresholds[-1] - thresholds[0]) for gap in gaps)
 
 
-def _label_scale(axes: Axes, thresholds: Sequence[float], labels: Sequence[str]) -> None:
+def _label_scale(
+    axes: Axes, thresholds: Sequence[float], labels: Sequence[str], room: float
+) -> None:
     """Set the limits for thresholds, and label each of them if the labels do not touch."""
     pad = 0.04 * (thresholds[-1] - thresholds[0]) or 0.5
     axes.set_xlim(thresholds[0] - pad, thresholds[-1] + pad)
-    scale = (WIDTH - _LEFT - _RIGHT) / (thresholds[-1] - thresholds[0] + 2 * pad)
+    scale = room / (thresholds[-1] - thresholds[0] + 2 * pad)
     widths = [text_width(label, SMALL) + 0.06 for label in labels]
     gaps = [(b - a) * scale for a, b in itertools.pairwise(thresholds)]
     if all(

@@ -30,6 +30,7 @@ _FIELDS = {
     "oks": _Field("never", "other OKS thresholds"),
     "max_poses": _Field("never", "another number of poses that count in an image"),
     "version": _Field("never", "another version of the numbers", "run both with one crowdbench"),
+    "pose3d": _Field("never", "other rules for 3D poses"),
     "boxes": _Field("if asked", "other boxes"),
     "scores": _Field("if asked", "other scores"),
     "merging": _Field("if asked", "other merging"),

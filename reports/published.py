@@ -1,16 +1,18 @@
 """Figures that papers printed, read from ``data_manifests/published/``.
 
 One file holds the results tables of all papers for one split; the README beside the files says what
-each field means and how the figures were checked. Figures are as printed, in percent.
+each field means and how the figures were checked. Figures are as printed, in percent or mm.
 """
 
 from __future__ import annotations
 
 from importlib.resources import as_file, files
+from typing import Any
 
 import msgspec
 
 from crowdbench.files import read_yaml
+from crowdbench.metrics.catalogue import main_metric
 
 # The papers behind the ids in `Place.paper`.
 PAPERS = {
@@ -23,6 +25,16 @@ PAPERS = {
     "global-relation-modeling": (
         "Global Relation Modeling and Refinement for Bottom-Up Human Pose Estimation (Yin and Yin)"
     ),
+}
+
+# Splits whose file has another name.
+_FILES = {"mupots": "mupots-3d"}
+# What the file of 3D results calls our metrics. PI-Net aligns by rotation and shift alone.
+_NAMES = {
+    "pck3d_150_all": "3DPCK_all",
+    "pck3d_150_matched": "3DPCK_matched",
+    "mpjpe_mm": "MPJPE_mm",
+    "pa_mpjpe_mm": "PA_MPJPE_rigid_mm",
 }
 
 Setting = str | int | float | bool
@@ -140,16 +152,16 @@ class Published(msgspec.Struct, frozen=True):
         """The rows to compare with: those of no ablation, or all if there is nothing else.
 
         Rows with the same kind of boxes stand together (ground truth, detectors, none, unknown),
-        the best AP first.
+        the best by the main metric first.
         """
         chosen = [entry for entry in self.entries if not entry.ablation] or list(self.entries)
         return tuple(sorted(chosen, key=_rank))
 
 
 def _rank(entry: Entry) -> tuple[int, str, float]:
-    ap = entry.metrics.get("AP")
+    main = entry.metrics.get(main_metric(entry.metrics) or "")
     place = {"gt": 0, "none": 2, "unknown": 3}.get(entry.boxes, 1)
-    return place, entry.boxes, -ap if isinstance(ap, float) else 1.0
+    return place, entry.boxes, -main if isinstance(main, float) else 1.0
 
 
 def published_names() -> list[str]:
@@ -172,7 +184,20 @@ def load_published(name: str) -> Published:
     >>> load_published("crowdpose-val").main_entries[0].name
     'MIPNet'
     """
-    if name not in published_names():
+    file = _FILES.get(name, name)
+    if file not in published_names():
         return Published()
-    with as_file(files("data_manifests") / "published" / f"{name}.yaml") as path:
-        return read_yaml(path, Published)
+    with as_file(files("data_manifests") / "published" / f"{file}.yaml") as path:
+        found = read_yaml(path, Published)
+    entries = (
+        msgspec.structs.replace(entry, metrics=_renamed(entry.metrics)) for entry in found.entries
+    )
+    return Published(tuple(entries), found.context)
+
+
+def _renamed(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return figures, also nested ones, under our names of the metrics."""
+    return {
+        _NAMES.get(name, name): _renamed(value) if isinstance(value, dict) else value
+        for name, value in metrics.items()
+    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.results import ConditionFacts, Metrics
-from crowdbench.terminal import percent
+from crowdbench.terminal import UNIT_SIGNS, number
 from reports import wording
 from reports.comparison import differences
 from reports.content import Content
@@ -20,14 +20,18 @@ from reports.worst_images import drawings
 # The figures at the head of the page: the first so many that are there.
 _HEADLINES = ("AP", "AP50", "AP75", "AR", "AP_hard", "PCK")
 _MOST_HEADLINES = 5
+_HEADLINES_3D = (
+    *("3DPCK_all", "3DPCK_matched", "AUC_all", "3DPCK_all_abs", "MPJPE_mm", "PA_MPJPE_rigid_mm"),
+)
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure at the head of the page: its name, its value in percent, and what else to know."""
+    """A figure at the head of the page: its name, value and unit, and what else to know."""
 
     name: str
     value: str
+    unit: str
     description: str
     remark: str
 
@@ -75,15 +79,22 @@ def html_page(content: Content) -> str:
 
 
 def _headlines(metrics: Metrics) -> list[Headline]:
-    found = [name for name in _HEADLINES if name in metrics.metrics] or list(metrics.metrics)
+    names, most = _HEADLINES, _MOST_HEADLINES
+    if metrics.pose3d is not None:
+        names, most = _HEADLINES_3D, len(_HEADLINES_3D)
+    found = [name for name in names if name in metrics.metrics] or list(metrics.metrics)
+    if metrics.pose3d is not None:
+        # Poses without a place in the image have nothing but an MPJPE.
+        found = [name for name in found if metrics.metrics[name].value is not None] or found
     headlines = []
-    for name in found[:_MOST_HEADLINES]:
+    for name in found[:most]:
         metric = metrics.metrics[name]
         known = METRICS.get(name)
         headlines.append(
             Headline(
                 name,
-                percent(metric.value, 1),
+                number(metric.value, metric.unit, 1),
+                UNIT_SIGNS[metric.unit],
                 "" if known is None else known.description,
                 f"n = {metric.n:,}" if metric.value is not None else metric.reason or "no value",
             )

@@ -6,7 +6,6 @@ are made from it alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,18 @@ import msgspec
 
 from crowdbench.errors import InputError, UsageError
 from crowdbench.files import FileDigest
-from crowdbench.metrics.catalogue import in_usual_order
+from crowdbench.metrics.catalogue import MAIN_METRICS, in_usual_order, main_metric
 from crowdbench.protocol import Protocol
 from crowdbench.record import Run, RunFolder, are_of_one_run
-from crowdbench.results import ConditionDescription, ConditionRow, Metric, Metrics, PrecisionCurve
-from reports.markup import one_line
+from crowdbench.results import (
+    ConditionDescription,
+    ConditionRow,
+    Metric,
+    Metrics,
+    PckCurve,
+    PrecisionCurve,
+)
+from reports.naming import run_names
 from reports.protocol_differences import (
     Difference,
     differences_words,
@@ -27,7 +33,7 @@ from reports.protocol_differences import (
     protocol_differences,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +53,8 @@ class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         inputs: the files it was made from, by role.
         options: what its predictor was asked for.
         counts: images, persons and poses by kind.
-        curves: precision over recall at OKS 0.50 and 0.75.
+        curves: precision over recall at OKS 0.50 and 0.75; empty for 3D poses.
+        pck_curves: 3DPCK over its threshold, of each kind; empty for 2D poses.
         notes: what a reader should know about it.
     """
 
@@ -63,14 +70,15 @@ class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[str, str]
     counts: dict[str, int]
     curves: tuple[PrecisionCurve, ...]
+    pck_curves: tuple[PckCurve, ...]
     notes: tuple[str, ...]
 
 
-class ComparedMetric(Metric, frozen=True, forbid_unknown_fields=True):
+class ComparedMetric(Metric, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One number of a run, beside the first run's.
 
     Attributes:
-        difference: its value less the first run's, a fraction; null when either is null.
+        difference: its value less the first run's, in its unit; null when either is null.
     """
 
     difference: float | None
@@ -82,7 +90,7 @@ class ComparedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         label: of the row.
         runs: the row of each run, in the order of the runs; null where the run has none.
-        differences: of AP, to the first run's; null where either has none.
+        differences: of the main metric, to the first run's; null where either has none.
     """
 
     label: str
@@ -120,6 +128,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         schema_version: of this file.
         runs: as given; differences are to the first.
+        main_metric: the name of the one that stands for a run, by which rows are compared.
         metrics: the numbers on the whole split, by name; null where a run does not have one.
         conditions: by name, those that are compared.
         left_out: what of the conditions is not.
@@ -129,6 +138,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     schema_version: int
     runs: tuple[ComparedRun, ...]
+    main_metric: str
     metrics: dict[str, tuple[ComparedMetric | None, ...]]
     conditions: dict[str, ComparedCondition]
     left_out: tuple[LeftOut, ...]
@@ -158,48 +168,21 @@ def compare_runs(paths: Sequence[Path], allow_mixed: bool = False) -> Comparison
     ]
     _check_comparable(names, differences, allow_mixed)
     metrics = [found for _, found in records]
-    conditions, robustness, left_out = _compare_conditions(names, metrics)
+    main = main_metric(name for found in metrics for name in found.metrics) or MAIN_METRICS[0]
+    conditions, robustness, left_out = _compare_conditions(names, metrics, main)
     return Comparison(
         schema_version=SCHEMA_VERSION,
         runs=tuple(
             _describe(name, *record, found)
             for name, record, found in zip(names, records, differences, strict=True)
         ),
+        main_metric=main,
         metrics=_compare_metrics([found.metrics for found in metrics]),
         conditions=conditions,
         left_out=left_out,
         robustness=robustness,
         notes=tuple(_notes(names, protocols, differences)),
     )
-
-
-def run_names(paths: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of the paths that tell them apart.
-
-    Raises:
-        UsageError: if there are fewer than two, or two are the same folder.
-
-    >>> run_names([Path("/x/mipnet@demo"), Path("/x/old/i2r@demo"), Path("/x/new/i2r@demo")])
-    ['mipnet@demo', 'old/i2r@demo', 'new/i2r@demo']
-    """
-    if len(paths) < 2:
-        given = f"only {paths[0]} is given" if paths else "none is given"
-        raise UsageError(f"compare takes two or more run folders, {given}")
-    folders = [path.resolve() for path in paths]
-    for i, folder in enumerate(folders):
-        if folder in folders[:i]:
-            raise UsageError(f"{paths[i]} is given twice: give each run folder once")
-    # Not resolved: a link has a name of its own.
-    full = [Path(os.path.abspath(path)) for path in paths]
-    names = []
-    for path in full:
-        others = [other.parts for other in full if other != path]
-        n = 1
-        while any(other[-n:] == path.parts[-n:] for other in others):
-            n += 1
-        names.append(one_line(str(Path(*path.parts[-n:]))))
-    # Characters that can't be shown may be all that two names differ in.
-    return [f"{n} (run {i})" if names.count(n) > 1 else n for i, n in enumerate(names, 1)]
 
 
 def _read(path: Path) -> tuple[Run, Metrics]:
@@ -245,6 +228,7 @@ def _describe(
         options=run.predictor.options,
         counts=metrics.counts,
         curves=metrics.curves,
+        pck_curves=() if metrics.pose3d is None else metrics.pose3d.curves,
         notes=metrics.notes,
     )
 
@@ -268,6 +252,7 @@ def _beside(here: Metric | None, first: Metric | None) -> ComparedMetric | None:
         here.n,
         here.higher_is_better,
         here.reason,
+        here.unit,
         difference=_difference(here, first),
     )
 
@@ -283,7 +268,7 @@ _Robustness = dict[str, dict[str, tuple[ComparedMetric | None, ...]]]
 
 
 def _compare_conditions(
-    names: Sequence[str], runs: Sequence[Metrics]
+    names: Sequence[str], runs: Sequence[Metrics], main: str
 ) -> tuple[_Conditions, _Robustness, tuple[LeftOut, ...]]:
     """Return the conditions that two or more runs have by one rule, and what is left out.
 
@@ -307,7 +292,7 @@ def _compare_conditions(
         ]
         if len(compared) < 2:
             continue
-        conditions[condition] = _compare_rows(condition, taken, compared)
+        conditions[condition] = _compare_rows(condition, taken, compared, main)
         figures = [{} if run is None else run.robustness.get(condition, {}) for run in taken]
         if any(figures):
             robustness[condition] = _compare_metrics(figures)
@@ -325,7 +310,7 @@ def _reason(condition: str, run: Metrics, rule: str | None) -> str | None:
 
 
 def _compare_rows(
-    condition: str, taken: Sequence[Metrics | None], compared: Sequence[Metrics]
+    condition: str, taken: Sequence[Metrics | None], compared: Sequence[Metrics], main: str
 ) -> ComparedCondition:
     facts = compared[0].condition_facts[condition]
     by_label = [
@@ -335,8 +320,8 @@ def _compare_rows(
     rows = []
     for label in _in_order(by_label):
         here = tuple(run.get(label) for run in by_label)
-        ap = [None if row is None else row.metrics.get("AP") for row in here]
-        rows.append(ComparedRow(label, here, tuple(_difference(value, ap[0]) for value in ap)))
+        found = [None if row is None else row.metrics.get(main) for row in here]
+        rows.append(ComparedRow(label, here, tuple(_difference(m, found[0]) for m in found)))
     rows.sort(key=_place)  # a row that only later runs have is not where it belongs
     return ComparedCondition(
         title=facts.title,

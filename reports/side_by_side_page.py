@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from crowdbench.terminal import percent
+from crowdbench.terminal import DIFFERENCE_UNITS, UNIT_SIGNS, difference, number
 from reports import side_by_side_wording as wording
 from reports.page import render_page
 from reports.plot import Plot
 from reports.side_by_side import Comparison
 from reports.side_by_side_tables import ComparisonTables
-from reports.tables import points
 
 
 class Headline(NamedTuple):
-    """A figure at the head of the page: a run, its AP in percent, and what else to know."""
+    """A figure at the head of the page: a run, its main metric, and what else to know."""
 
     name: str
     value: str
+    unit: str
     remark: str
 
 
@@ -47,20 +47,22 @@ def comparison_page(
 
 
 def _headlines(comparison: Comparison) -> list[Headline]:
-    """Return AP of every run."""
+    """Return the main metric of every run."""
     headlines = []
-    found = comparison.metrics.get("AP", (None,) * len(comparison.runs))
-    for i, (run, ap) in enumerate(zip(comparison.runs, found, strict=True)):
-        value = None if ap is None else ap.value
-        if ap is None or value is None:
-            remark = "no value" if ap is None else ap.reason or "no value"
+    main = comparison.main_metric
+    found = comparison.metrics.get(main, (None,) * len(comparison.runs))
+    for i, (run, metric) in enumerate(zip(comparison.runs, found, strict=True)):
+        value = None if metric is None else metric.value
+        unit = "fraction" if metric is None else metric.unit
+        if metric is None or value is None:
+            remark = "no value" if metric is None else metric.reason or "no value"
         elif not i:
             remark = "the first run"
-        elif ap.difference is None:
-            remark = "no difference: the first run has no AP"
+        elif metric.difference is None:
+            remark = f"no difference: the first run has no {main}"
         else:
-            remark = f"{points(ap.difference)} points"
+            remark = f"{difference(metric.difference, unit)} {DIFFERENCE_UNITS[unit]}"
         if run.differences:
             remark += "; another protocol"
-        headlines.append(Headline(run.name, percent(value), remark))
+        headlines.append(Headline(run.name, number(value, unit), UNIT_SIGNS[unit], remark))
     return headlines

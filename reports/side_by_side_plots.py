@@ -41,6 +41,7 @@ from reports.plot import (
     mark_gap,
     precision_points,
 )
+from reports.pose3d_plots import PCK_CURVE, draw_pck_axes
 from reports.side_by_side import ComparedCondition, ComparedRun, Comparison
 from reports.side_by_side_tables import common_counts, row_counts
 from reports.side_by_side_wording import headings_of
@@ -60,15 +61,19 @@ _Values = list[float | None]
 def comparison_plots(comparison: Comparison) -> dict[str, Plot]:
     """Return the plots by the condition they show, without those that would be empty.
 
-    Precision over recall, which is of no condition, stands under the name ``""``.
+    Precision over recall, or in 3D 3DPCK over its threshold, which is of no condition, stands under
+    the name ``""``.
     """
+    main = comparison.main_metric
     plots = {
-        name: _condition_plot(comparison.runs, name, condition)
+        name: _condition_plot(comparison.runs, name, condition, main)
         for name, condition in comparison.conditions.items()
-        if any(value is not None for run in _ap(condition) for value in run)
+        if any(value is not None for run in _percent(condition, main) for value in run)
     }
     if any(curve.precision for run in comparison.runs for curve in run.curves):
         plots[""] = _curves_plot(comparison.runs)
+    if any(curve.values for run in comparison.runs for curve in run.pck_curves):
+        plots[""] = _pck_plot(comparison.runs)
     return plots
 
 
@@ -85,15 +90,17 @@ def run_style(index: int) -> Style:
 
 
 @style()
-def _condition_plot(runs: Sequence[ComparedRun], name: str, condition: ComparedCondition) -> Plot:
-    """Draw AP over the rows, and below it what takes part in each."""
+def _condition_plot(
+    runs: Sequence[ComparedRun], name: str, condition: ComparedCondition, main: str
+) -> Plot:
+    """Draw the main metric over the rows, and below it what takes part in each."""
     labels = [plain_text(row.label, 24) for row in condition.rows]
     thresholds = _thresholds(condition)
     places = thresholds or [float(i) for i in range(len(labels))]
     angle, bottom = (0, _BOTTOM) if thresholds else category_layout(labels, WIDTH - _LEFT - _RIGHT)
     bars = condition.kind == "levels"
     figure, (upper, lower) = _framed(runs, (2.2, 0.75), bars, bottom)
-    values = _ap(condition)
+    values = _percent(condition, main)
     if bars:
         _draw_bars(upper, values, numbers="{:.1f}")
         upper.set_ylim(0, 1.12 * max(1.0, *(v for run in values for v in run if v is not None)))
@@ -109,11 +116,11 @@ def _condition_plot(runs: Sequence[ComparedRun], name: str, condition: ComparedC
         lower.set_xlim(places[0] - pad, places[-1] + pad)
     else:
         label_categories(lower, labels, angle)
-    upper.set_ylabel("AP, %")
+    upper.set_ylabel(f"{main}, %")
     lower.set_ylabel(what)
     figure.align_ylabels()
     lower.set_xlabel(condition_label(condition.axis, condition.harder))
-    caption = f"Above, AP; below, the {what} that take part. Rule: {condition.rule}."
+    caption = f"Above, {main}; below, the {what} that take part. Rule: {condition.rule}."
     return Plot(
         f"condition-{file_name(name)}", one_line(condition.title), one_line(caption), figure
     )
@@ -136,6 +143,24 @@ def _curves_plot(runs: Sequence[ComparedRun]) -> Plot:
             axis.set_major_locator(MultipleLocator(20))
     panels[-1].set_xlabel("recall, %")
     return Plot(*PRECISION_RECALL, figure)
+
+
+@style()
+def _pck_plot(runs: Sequence[ComparedRun]) -> Plot:
+    """Draw 3DPCK over its threshold, a panel for each kind."""
+    curves = [(i, curve) for i, run in enumerate(runs) for curve in run.pck_curves if curve.values]
+    kinds = list(dict.fromkeys(curve.metric for _, curve in curves))
+    figure, panels = _framed(runs, (1.35,) * len(kinds), False, _BOTTOM)
+    for panel, kind in zip(panels, kinds, strict=True):
+        of_kind = [(i, curve) for i, curve in curves if curve.metric == kind]
+        for i, curve in of_kind:
+            values = [100 * value for value in curve.values]
+            _line(panel, curve.thresholds_mm, values, i, (2 * i % 6, 6))
+        draw_pck_axes(panel, of_kind[0][1].thresholds_mm)
+        panel.text(2, 88, plain_text(kind), color=INK)
+        panel.set(xlabel="", ylabel="%")
+    panels[-1].set_xlabel("threshold, mm")
+    return Plot(*PCK_CURVE, figure)
 
 
 def _framed(
@@ -278,14 +303,14 @@ def _sample(index: int, bars: bool) -> Line2D | Patch:
     return Patch(**_bar_look(index)) if bars else Line2D([], [], **_line_look(index))
 
 
-def _ap(condition: ComparedCondition) -> list[_Values]:
-    """Return AP of every run by row, in percent."""
+def _percent(condition: ComparedCondition, main: str) -> list[_Values]:
+    """Return the main metric of every run by row, in percent."""
     by_row = [
-        [None if row is None else row.metrics.get("AP") for row in compared.runs]
+        [None if row is None else row.metrics.get(main) for row in compared.runs]
         for compared in condition.rows
     ]
     return [
-        [None if ap is None or ap.value is None else 100 * ap.value for ap in run]
+        [None if m is None or m.value is None else 100 * m.value for m in run]
         for run in zip(*by_row, strict=True)
     ]
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pandas as pd
 from msgspec import UNSET, UnsetType
 
-from crowdbench.results import ConditionRow
-from crowdbench.terminal import percent, print_table
+from crowdbench.results import ConditionRow, Metric
+from crowdbench.terminal import difference, number, print_table
 from reports.condition_tables import row_count, telling_count
 from reports.footnotes import Footnotes
 from reports.markup import one_line
@@ -22,10 +22,10 @@ from reports.side_by_side import (
     ComparedRun,
     Comparison,
 )
-from reports.side_by_side_wording import LEGEND, headings_of, left_out_lines
-from reports.tables import NONE, Table, points
+from reports.side_by_side_wording import headings_of, left_out_lines, legend
+from reports.tables import NONE, Table
 
-_FIGURE_COLUMNS = ("value", "difference", "n", "higher_is_better", "reason")
+_FIGURE_COLUMNS = ("value", "difference", "unit", "n", "higher_is_better", "reason")
 _PLACES = ("threshold", "low", "high")
 _SIZES = ("n_images", "n_persons", "n_boxes", "n_poses")
 # With more runs a count of each would make the table too wide to read.
@@ -66,10 +66,10 @@ def print_comparison(comparison: Comparison, path: Path) -> None:
     tables = comparison_tables(comparison)
     _print_table("Whole split", tables.metrics)
     for condition, table in tables.conditions.items():
-        _print_table(f"{comparison.conditions[condition].title}: AP", table)
+        _print_table(f"{comparison.conditions[condition].title}: {comparison.main_metric}", table)
     if tables.robustness.cells:
         _print_table("Robustness", tables.robustness)
-    print(LEGEND)
+    print(legend(comparison))
     for line in left_out_lines(comparison):
         print(f"left out: {line}")
     print(f"comparison: {path}")
@@ -119,14 +119,16 @@ def metrics_table(comparison: Comparison) -> Table:
 
 
 def condition_tables(comparison: Comparison) -> dict[str, Table]:
-    """Return by condition its rows, with AP in a column per run; the CSV has every metric."""
+    """Return by condition its rows, with the main metric of every run; the CSV has every metric."""
     return {
-        name: _condition_table(comparison.runs, name, condition)
+        name: _condition_table(comparison.runs, name, condition, comparison.main_metric)
         for name, condition in comparison.conditions.items()
     }
 
 
-def _condition_table(runs: Sequence[ComparedRun], name: str, condition: ComparedCondition) -> Table:
+def _condition_table(
+    runs: Sequence[ComparedRun], name: str, condition: ComparedCondition, main: str
+) -> Table:
     footnotes = Footnotes()
     headings = headings_of(runs, footnotes)
     what, counts = row_counts(condition)
@@ -149,7 +151,7 @@ def _condition_table(runs: Sequence[ComparedRun], name: str, condition: Compared
     return Table(
         name=f"condition-{file_name(name)}",
         data=_data(
-            ("label", *_PLACES, "run", *_SIZES, *metrics, "AP_difference"),
+            ("label", *_PLACES, "run", *_SIZES, *metrics, f"{main}_difference"),
             [
                 (compared.label, *_row_data(row, run.name, list(metrics)), difference)
                 for compared in condition.rows
@@ -162,7 +164,7 @@ def _condition_table(runs: Sequence[ComparedRun], name: str, condition: Compared
         cells=tuple(
             (
                 one_line(compared.label),
-                *_row_cells(compared, footnotes),
+                *_row_cells(compared, main, footnotes),
                 *(NONE if n is None else f"{n:,}" for n in ns),
             )
             for compared, ns in zip(condition.rows, counts, strict=True)
@@ -266,26 +268,23 @@ def _figure_cells(figures: Sequence[ComparedMetric | None], footnotes: Footnotes
     return [
         NONE + footnotes.mark(_ABSENT)
         if figure is None
-        else _cell(figure.value, figure.difference if i else None, figure.reason, footnotes)
+        else _cell(figure, figure.difference if i else None, footnotes)
         for i, figure in enumerate(figures)
     ]
 
 
-def _row_cells(compared: ComparedRow, footnotes: Footnotes) -> list[str]:
+def _row_cells(compared: ComparedRow, main: str, footnotes: Footnotes) -> list[str]:
     cells = []
     for i, row in enumerate(compared.runs):
-        ap = None if row is None else row.metrics.get("AP")
-        if ap is None:
+        found = None if row is None else row.metrics.get(main)
+        if found is None:
             cells.append(NONE + footnotes.mark(_ABSENT))
         else:
-            difference = compared.differences[i] if i else None
-            cells.append(_cell(ap.value, difference, ap.reason, footnotes))
+            cells.append(_cell(found, compared.differences[i] if i else None, footnotes))
     return cells
 
 
-def _cell(
-    value: float | None, difference: float | None, reason: str | None, footnotes: Footnotes
-) -> str:
+def _cell(metric: Metric, change: float | None, footnotes: Footnotes) -> str:
     """Return e.g. ``50.83 (+1.25)``, with the mark of the reason."""
-    brackets = "" if difference is None else f" ({points(difference)})"
-    return percent(value) + brackets + footnotes.mark(reason)
+    brackets = "" if change is None else f" ({difference(change, metric.unit)})"
+    return number(metric.value, metric.unit) + brackets + footnotes.mark(metric.reason)

@@ -9,14 +9,22 @@ from reports.markup import one_line
 from reports.protocol_differences import join_names
 from reports.side_by_side import ComparedRun, Comparison
 
-LEGEND = (
-    "In percent; in brackets the difference to the first run, in points. Whether a difference is "
-    "more than chance is not tested here."
-)
 ROBUSTNESS_LEGEND = (
     "In percent or percentage points; in brackets the difference to the first run. "
     "docs/robustness.md says how each is made."
 )
+
+
+def legend(comparison: Comparison) -> str:
+    """Return what must be known to read the numbers."""
+    units = {m.unit for found in comparison.metrics.values() for m in found if m is not None}
+    shown, points = "In percent", "in points"
+    if "mm" in units:
+        shown, points = "In percent, metrics named _mm in millimetres", "in points or millimetres"
+    return (
+        f"{shown}; in brackets the difference to the first run, {points}. Whether a difference is "
+        "more than chance is not tested here."
+    )
 
 
 def title(comparison: Comparison) -> str:

@@ -14,9 +14,9 @@ from reports.side_by_side_page import comparison_page
 from reports.side_by_side_plots import comparison_plots
 from reports.side_by_side_tables import ComparisonTables, comparison_tables
 from reports.side_by_side_wording import (
-    LEGEND,
     ROBUSTNESS_LEGEND,
     left_out_lines,
+    legend,
     network_words,
     noticed_lines,
     signature_lines,
@@ -30,7 +30,7 @@ _CONTENT = (
     "comparison.md",
     "index.html",
     *(f"tables/{name}.*" for name in ("metrics", "robustness", "condition-*")),
-    *(f"plots/{name}.*" for name in ("precision-recall", "condition-*")),
+    *(f"plots/{name}.*" for name in ("precision-recall", "pck-curve", "condition-*")),
 )
 
 
@@ -82,7 +82,7 @@ def _paragraphs(comparison: Comparison, tables: ComparisonTables) -> list[str]:
         markdown_list(_run_line(run, runs) for run in runs),
         *([markdown_list(comparison.notes)] if comparison.notes else []),
         tables.metrics.markdown(),
-        LEGEND,
+        legend(comparison),
         "Plots are in `plots/`, all tables in `tables/`; `index.html` shows both.",
         *_conditions(comparison, tables),
         *_listed("Left out", left_out_lines(comparison)),
@@ -108,7 +108,7 @@ def _conditions(comparison: Comparison, tables: ComparisonTables) -> list[str]:
     for name, table in tables.conditions.items():
         condition = comparison.conditions[name]
         paragraphs += [
-            f"## {markdown_text(condition.title)}: AP",
+            f"## {markdown_text(condition.title)}: {comparison.main_metric}",
             table.folded_if_long(),
             markdown_text(f"Rule: {condition.rule}"),
         ]

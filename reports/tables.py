@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from crowdbench.files import write_text
 from crowdbench.results import Metrics
-from crowdbench.terminal import percent
+from crowdbench.terminal import percent, value_cells, value_header
 from reports.markup import latex_glyphs, latex_text, markdown_text, one_line, superscript
 
 NONE = "-"
@@ -35,7 +35,8 @@ class Table:
         cells: text of the cells that are shown, plain; no row means that there is nothing.
         numbers: the shown columns to align to the right.
         footnotes: the cells refer to them by superscript numbers, from 1.
-        bold_first: whether the first row stands out (in Markdown and HTML).
+        bold: indices of the rows that stand out (in Markdown and HTML).
+        is_wide: whether it has so many columns that the page has to scroll.
         sorted_by: by shown column, the column of the data whose numbers its order goes by; the
             others go by their text. Rows of the data are those of the cells.
     """
@@ -46,7 +47,8 @@ class Table:
     cells: tuple[tuple[str, ...], ...]
     numbers: frozenset[str]
     footnotes: tuple[str, ...] = ()
-    bold_first: bool = False
+    bold: frozenset[int] = frozenset()
+    is_wide: bool = False
     sorted_by: Mapping[str, str] = field(default_factory=dict)
 
     def csv(self) -> str:
@@ -56,8 +58,8 @@ class Table:
     def markdown(self) -> str:
         """Return the table in GitHub's Markdown, the footnotes in a list below."""
         cells = [[markdown_text(cell) for cell in row] for row in self._shown()]
-        if self.bold_first:
-            cells[0] = [f"**{cell}**" for cell in cells[0]]
+        for i in self.bold:
+            cells[i] = [f"**{cell}**" for cell in cells[i]]
         table = self._format("pipe", [markdown_text(name) for name in self.header], cells)
         notes = [f"- {mark} {markdown_text(note)}" for mark, note in self.marked_footnotes()]
         return "\n".join((table, "", *notes) if notes else (table,))
@@ -118,37 +120,33 @@ class Table:
         )
 
 
-def points(difference: float, digits: int = 2) -> str:
-    """Return a difference of fractions as signed points.
-
-    >>> points(0.0125), points(-0.2), points(-1e-9), points(0.0125, 1)
-    ('+1.25', '-20.00', '0.00', '+1.2')
-    """
-    text = f"{100 * difference:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text
-
-
 def metrics_table(metrics: Metrics) -> Table:
     """Return every metric with its n and, where there is one, the reason for its absence."""
     rows = [
-        (name, metric.value, metric.n, metric.higher_is_better, metric.reason)
+        (name, metric.value, metric.unit, metric.n, metric.higher_is_better, metric.reason)
         for name, metric in metrics.metrics.items()
     ]
+    values = value_header(metric.unit for metric in metrics.metrics.values())
+    columns = ["metric", "value", "unit", "n", "higher_is_better", "reason"]
     return Table(
         name="metrics",
-        data=pd.DataFrame(rows, columns=["metric", "value", "n", "higher_is_better", "reason"]),
-        header=("metric", "%", "n", "remark"),
+        data=pd.DataFrame(rows, columns=columns),
+        header=("metric", *values, "n", "remark"),
         cells=tuple(
             (
                 name,
-                percent(value),
-                f"{n:,}",
-                "; ".join(filter(None, ("" if higher else "lower is better", reason))),
+                *value_cells(metric, values),
+                f"{metric.n:,}",
+                "; ".join(
+                    filter(
+                        None, ("" if metric.higher_is_better else "lower is better", metric.reason)
+                    )
+                ),
             )
-            for name, value, n, higher, reason in rows
+            for name, metric in metrics.metrics.items()
         ),
-        numbers=frozenset(("%", "n")),
-        sorted_by={"%": "value", "n": "n"},
+        numbers=frozenset((values[0], "n")),
+        sorted_by={values[0]: "value", "n": "n"},
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from crowdbench.metrics.catalogue import MAIN_METRICS, METRICS, main_metric
 from crowdbench.record import Run
-from crowdbench.results import ConditionFacts
+from crowdbench.results import ConditionFacts, Metric, Metrics
 from reports.content import Content
 from reports.markup import one_line
 from reports.published import PAPERS
@@ -13,35 +16,95 @@ from reports.tables import MOST_SKIPPED
 _COUNT_WORDS = (
     "{images} images, {images_without_poses} of them without poses",
     "{persons_evaluated} evaluated persons of {persons} annotated ({persons_crowd} crowd regions)",
+    "{persons_evaluated} evaluated persons of {persons} annotated, {persons_matched} matched",
     "{poses} poses, of which {poses_counted} count",
     "at OKS 0.50: {true_positives_at_50} persons found, {missed_at_50} missed",
     "{false_positives_at_50} wrong poses",
 )
 
-METRICS_LEGEND = (
-    "n: evaluated persons; for PCK and OKS_matched keypoints. Higher is better, unless the remark "
-    "says otherwise."
-)
-CONDITIONS_LEGEND = (
-    "Metrics in percent, each condition by itself on the whole split. The CSV files have every "
-    "metric with its n."
-)
 NO_CONDITIONS = "No condition was evaluated."
 NO_ROBUSTNESS = "No figures: no condition was evaluated."
-ROBUSTNESS_LEGEND = (
-    "In percent or percentage points, AP_slope in points per unit of the condition's axis; "
-    "docs/robustness.md says how each is made."
-)
 KEYPOINTS_LEGEND = (
     "PCK: share of the labelled keypoints of evaluated persons that are close, those of missed "
     "persons counting as wrong. OKS: mean similarity over persons matched at OKS 0.50."
 )
-PUBLISHED_INTRODUCTION = "In percent, as printed; grouped by boxes, the best AP first."
+AVERAGES_LEGEND = (
+    "The mean of the sequences' values, of the frames' values, and over all persons at once. The "
+    "default is the one that papers print and that all other tables have."
+)
+SEQUENCES_LEGEND = (
+    "3DPCK and AUC in percent, MPJPE in millimetres, lower is better; published rows as printed. "
+    "The average of this run is the metric's value, that of a published row the printed one."
+)
+JOINT_GROUPS_LEGEND = (
+    "3DPCK and AUC in percent, MPJPE in millimetres, lower is better; published rows as printed. "
+    "The average is over all joints of the metric: for MPJPE_mm and PA_MPJPE also pelvis, spine "
+    "and head, which are in no group."
+)
 PUBLISHED_LEGEND = (
     "Boxes: gt is the ground truth, none a method without boxes, unknown not stated. Settings: "
     "input size (one number: the short side), backbone, training data, test scales; what a paper "
     "does not state is left out, or marked where other figures imply it (inferred)."
 )
+
+
+def unit_words(metrics: Iterable[Metric]) -> str:
+    """Return in which units the numbers are shown.
+
+    >>> unit_words([Metric(0.5, 1, True, None), Metric(88.4, 1, False, None, "mm")])
+    'in percent, those named _mm in millimetres'
+    """
+    in_mm = any(metric.unit == "mm" for metric in metrics)
+    return f"in percent{', those named _mm in millimetres' if in_mm else ''}"
+
+
+def metrics_legend(metrics: Metrics) -> str:
+    """Return what must be known to read the metrics."""
+    n = (
+        "persons who take part"
+        if metrics.pose3d is not None
+        else "evaluated persons; for PCK and OKS_matched keypoints"
+    )
+    return f"n: {n}. Higher is better, unless the remark says otherwise."
+
+
+def measured_words(metrics: Metrics) -> list[str]:
+    """Return what each of the metrics is, and by whose rules."""
+    return [
+        f"{name}: {METRICS[name].description} ({METRICS[name].source})"
+        for name in metrics.metrics
+        if name in METRICS
+    ]
+
+
+def conditions_legend(metrics: Metrics) -> str:
+    """Return what must be known to read the tables of the conditions."""
+    shown = (
+        metric
+        for rows in metrics.conditions.values()
+        for row in rows
+        for metric in row.metrics.values()
+    )
+    return (
+        f"Metrics {unit_words(shown)}, each condition by itself on the whole split. The CSV files "
+        "have every metric with its n."
+    )
+
+
+def robustness_legend(metrics: Metrics) -> str:
+    """Return what must be known to read the figures that sum up the conditions."""
+    main = main_metric(metrics.metrics) or MAIN_METRICS[0]
+    return (
+        f"In percent or percentage points, {main}_slope in points per unit of the condition's "
+        "axis; docs/robustness.md says how each is made."
+    )
+
+
+def published_introduction(metrics: Metrics) -> str:
+    """Return what must be known to read the published table."""
+    main = main_metric(metrics.metrics) or MAIN_METRICS[0]
+    units = unit_words(metrics.metrics.values())
+    return f"{units[0].upper()}{units[1:]}, as printed; grouped by boxes, the best {main} first."
 
 
 def counts_words(counts: dict[str, int]) -> str:

@@ -14,7 +14,10 @@ from reports.run_page import html_page
 _TABLE_ENDINGS = ("csv", "tex", "md")
 _PLOT_ENDINGS = ("svg", "png")
 # The names of what a report need not have.
-_OURS = ("condition-*", "precision-recall", "oks-histogram", "crowd", "keypoints")
+_OURS = (
+    *("condition-*", "precision-recall", "oks-histogram", "crowd", "keypoints"),
+    *("pck-curve", "averages", "sequences", "joint-groups", "joints", "worst-persons"),
+)
 
 
 def write_report(folder: RunFolder) -> Path:

@@ -28,7 +28,9 @@ def with_hostile_texts(value: Any) -> Any:
         texts = {
             name: with_hostile_texts(getattr(value, name))
             for name, kind in typing.get_type_hints(type(value)).items()
-            if typing.get_origin(kind) is not typing.Literal
+            if not any(
+                typing.get_origin(part) is typing.Literal for part in (kind, *typing.get_args(kind))
+            )
         }
         return msgspec.structs.replace(value, **texts)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

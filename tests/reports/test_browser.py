@@ -28,6 +28,7 @@ from tests.reports.records import (
     write_picture,
     write_run,
 )
+from tests.reports.records_3d import write_run_3d
 
 _ARGUMENTS = (
     "--no-sandbox",
@@ -67,7 +68,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A usual page, one of very many and very long things, and one of hostile texts."""
+    """Pages: a usual one, of 3D poses, of very many and very long things, of hostile texts."""
     root = tmp_path_factory.mktemp("pages")
     run = make_run("ochuman-test", images=2231, notes=("12 poses are of other categories",))
     network = make_network_run(
@@ -94,7 +95,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     hostile = write_run(root / "hostile", run)
     for record in (run, make_metrics(run), make_worst(crowd=make_crowd(6))):
         hostile.write(with_hostile_texts(record))
-    return {f.path.name: write_report(f) for f in (usual, wide, hostile)}
+    space = write_run_3d(root / "3d")
+    return {f.path.name: write_report(f) for f in (usual, space, wide, hostile)}
 
 
 def opened(browser: Any, path: Path, **options: Any) -> tuple[Any, list[str]]:
@@ -128,7 +130,7 @@ def contrast(first: str, second: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("name", ["usual", "wide", "hostile"])
+@pytest.mark.parametrize("name", ["usual", "3d", "wide", "hostile"])
 @pytest.mark.parametrize("width", [375, 1280])
 def test_the_page_opens_without_error_or_request_and_fits_the_window(
     browser: Any, pages: dict[str, Path], name: str, width: int
@@ -196,11 +198,12 @@ def test_rows_of_a_condition_are_sorted_by_their_values_and_not_by_their_labels(
     page.close()
 
 
+@pytest.mark.parametrize("name", ["usual", "3d"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_and_plots_can_be_read_in_light_and_dark(
-    browser: Any, pages: dict[str, Path], scheme: str
+    browser: Any, pages: dict[str, Path], scheme: str, name: str
 ) -> None:
-    page, _ = opened(browser, pages["usual"], color_scheme=scheme)
+    page, _ = opened(browser, pages[name], color_scheme=scheme)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (contrast(background, "rgb(255, 255, 255)") > 10) == (scheme == "dark")
     for place in ("body", ".legend", "figcaption", "nav a", "summary", "td", ".remark", "dt"):
@@ -247,4 +250,20 @@ def test_annotated_and_predicted_poses_can_be_hidden(browser: Any, pages: dict[s
         assert not page.locator(f"#worst {layer}").first.is_visible()
         page.locator(box).check()
         assert page.locator(f"#worst {layer}").first.is_visible()
+    page.close()
+
+
+def test_wide_tables_scroll_in_the_window_and_fold_on_paper(
+    browser: Any, pages: dict[str, Path]
+) -> None:
+    page, _ = opened(browser, pages["3d"], viewport={"width": 700, "height": 800})
+    table = page.locator("#sequences .scroll")
+    assert table.evaluate("e => e.scrollWidth > e.clientWidth")
+    row = page.locator("#sequences tbody tr", has_text="3DMPPE").first
+    assert row.bounding_box()["height"] < 40
+    page.emulate_media(media="print")
+    widths = page.locator("#sequences table").evaluate(
+        "e => [e.getBoundingClientRect().width, e.closest('section').clientWidth]"
+    )
+    assert widths[0] <= widths[1]
     page.close()

@@ -18,8 +18,9 @@ from crowdbench.errors import InputError, MissingError, UsageError, WriteError
 from crowdbench.protocol import Protocol
 from crowdbench.record import Run, RunFolder
 from crowdbench.results import ConditionRow, Metric, Metrics
+from reports.naming import run_names
 from reports.protocol_differences import protocol_differences
-from reports.side_by_side import Comparison, compare_runs, run_names
+from reports.side_by_side import Comparison, compare_runs
 from reports.side_by_side_plots import comparison_plots, run_style
 from reports.side_by_side_tables import condition_tables, metrics_table
 from reports.side_by_side_wording import left_out_lines
@@ -34,7 +35,9 @@ from tests.reports.records import (
     write_run,
 )
 
-NEVER = ("split", "annotations", "skeleton", "sigmas", "area", "oks", "max_poses", "version")
+NEVER = (
+    "split", "annotations", "skeleton", "sigmas", "area", "oks", "max_poses", "version", "pose3d",
+)  # fmt: skip
 IF_ASKED = (
     "boxes", "scores", "merging", "flip_test", "decoding", "precision", "skipped", "images",
     "pose_area", "levels",
@@ -436,7 +439,7 @@ def test_the_record_holds_the_comparison_and_is_strict(tmp_path: Path) -> None:
     comparison = compare_runs(two_runs(tmp_path, shift=1 / 3))
     content = written(comparison, tmp_path / "out")["comparison.json"]
     assert msgspec.json.decode(content, type=Comparison) == comparison
-    assert msgspec.json.decode(content)["schema_version"] == 2
+    assert msgspec.json.decode(content)["schema_version"] == 3
     odd = content.replace(b'"schema_version"', b'"surprise": 1, "schema_version"', 1)
     with pytest.raises(msgspec.ValidationError, match="surprise"):
         msgspec.json.decode(odd, type=Comparison)
