@@ -98,7 +98,7 @@ def metrics_table(comparison: Comparison) -> Table:
         n = f"{next(iter(found.values())):,}"
         if len(set(found.values())) > 1:
             n = NONE + footnotes.mark(
-                f"n of {name}: " + ", ".join(f"{n:,} in {run}" for run, n in found.items())
+                "n: " + ", ".join(f"{n:,} in {run}" for run, n in found.items())
             )
         cells.append((_metric_name(name, figures), *_figure_cells(figures, footnotes), n))
     return Table(

@@ -300,7 +300,7 @@ def test_an_n_that_differs_between_runs_is_said(tmp_path: Path) -> None:
     runs = two_runs(tmp_path, metrics={"AP": Metric(0.5, 7000, True, None)})
     table = metrics_table(compare_runs(runs))
     assert table.cells[0] == ("AP", "49.58", "50.00 (+0.42)", "-¹")
-    assert table.footnotes[0] == "n of AP: 7,074 in a, 7,000 in b"
+    assert table.footnotes[0] == "n: 7,074 in a, 7,000 in b"
 
 
 def test_a_split_without_public_ground_truth_gives_dashes_and_no_plots(tmp_path: Path) -> None:
