@@ -87,6 +87,14 @@ def _blocks(pose: Array) -> Iterator[Array]:
         yield found[first : first + _BLOCK]
 
 
+def _taken(joints: Array, rows: Array) -> Array:
+    """Return joints of some poses.
+
+    In C's order in memory, wherever they come from: sums depend on the order in their last digit.
+    """
+    return np.ascontiguousarray(joints[rows])
+
+
 def _mapped_errors(
     truth: Array, persons: Array, poses: Poses, pose: Array, skeleton: Skeleton
 ) -> tuple[Array, Array]:
@@ -98,7 +106,7 @@ def _mapped_errors(
     root = skeleton.root
     for rows in _blocks(pose):
         assert poses.joints_mm is not None
-        joints, target = poses.joints_mm[pose[rows]], truth[persons[rows]]
+        joints, target = _taken(poses.joints_mm, pose[rows]), _taken(truth, persons[rows])
         from_own_root = from_root(target, skeleton)
         mapped = map_bone_lengths(from_root(joints, skeleton), from_own_root, skeleton)
         relative[rows] = distances(mapped, from_own_root)
@@ -126,8 +134,8 @@ def _paired_errors(
     at_root, rigidly, with_scale = (np.full(shape, np.nan) for _ in range(3))
     for rows in _blocks(pair):
         assert poses.joints_mm is not None
-        joints = from_root(poses.joints_mm[pair[rows]], skeleton)
-        target = from_root(truth[persons[rows]], skeleton)
+        joints = from_root(_taken(poses.joints_mm, pair[rows]), skeleton)
+        target = from_root(_taken(truth, persons[rows]), skeleton)
         aligned = align_rigidly(joints, target)
         at_root[rows] = distances(joints, target)
         rigidly[rows] = distances(aligned, target)

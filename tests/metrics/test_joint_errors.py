@@ -286,3 +286,23 @@ def test_the_errors_of_a_person_do_not_depend_on_how_many_others_there_are() -> 
     expected = distances(there - there[:, 14:15], camera - camera[:, 14:15])
     np.testing.assert_array_equal(errors.aligned_at_root[matched], expected)
     assert matched.sum() > 1100
+
+
+def test_the_layout_in_memory_changes_no_digit() -> None:
+    truth, poses = make_problem(3, n_sequences=2, n_frames=20)
+    expected = joint_errors(truth, poses, MUPOTS_17)
+    space = truth.pose3d
+    assert space is not None
+    assert poses.joints_mm is not None
+    turned = dataclasses.replace(
+        space,
+        joints_mm=np.asfortranarray(space.joints_mm),
+        universal_mm=np.asfortranarray(space.universal_mm),
+    )
+    found = joint_errors(
+        dataclasses.replace(truth, pose3d=turned),
+        dataclasses.replace(poses, joints_mm=np.asfortranarray(poses.joints_mm)),
+        MUPOTS_17,
+    )
+    for name, here, there in zip(Errors._fields, found, expected, strict=True):
+        np.testing.assert_array_equal(here, there, err_msg=name)
