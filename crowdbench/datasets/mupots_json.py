@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -52,9 +53,9 @@ class _Annotation(msgspec.Struct, gc=False):
     image_id: Id
     keypoints_img: list[list[float]]
     keypoints_cam: list[list[float]]
-    keypoints_vis: list[float] | None = None
+    keypoints_vis: list[float | bool] | None = None
     bbox: list[float] | None = None
-    is_valid: int | bool = 1
+    is_valid: float | bool = 1
 
 
 class _File(msgspec.Struct):
@@ -162,7 +163,8 @@ def _ground_truth(
         )
     points = _points(path, persons, "keypoints_img", 2)
     # A visible joint is 2 and an occluded one 1.
-    labels = [[1.0] * _K if a.keypoints_vis is None else a.keypoints_vis for a in persons]
+    visible: list[float | bool] = [1.0] * _K
+    labels = [visible if a.keypoints_vis is None else a.keypoints_vis for a in persons]
     visibility = 1.0 + (_table(path, persons, labels, "keypoints_vis", _K) != 0)
     boxes = extents(points)
     given = [row for row, a in enumerate(persons) if a.bbox is not None]
@@ -204,7 +206,11 @@ def _points(path: Path, persons: list[_Annotation], field: str, width: int) -> A
 
 
 def _table(
-    path: Path, persons: list[_Annotation], rows: list[list[float]], field: str, width: int
+    path: Path,
+    persons: list[_Annotation],
+    rows: Sequence[Sequence[float]],
+    field: str,
+    width: int,
 ) -> Array:
     """Return a field as (P, width) float64."""
     for person, row in zip(persons, rows, strict=True):

@@ -97,6 +97,15 @@ def test_packed_and_unpacked_are_the_same(tmp_path: Path) -> None:
     assert_same_truth(split, load_own(path, MUPOTS_17))
 
 
+def test_labels_may_be_numbers_or_truth_values(tmp_path: Path) -> None:
+    file = coco_style(PERSONS)
+    expected = load(tmp_path, file)
+    for annotation in file["annotations"]:
+        annotation["keypoints_vis"] = [bool(label) for label in annotation["keypoints_vis"]]
+        annotation["is_valid"] = bool(annotation["is_valid"])
+    assert_same_truth(load(tmp_path, file), expected)
+
+
 def test_fields_are_read_as_they_are_meant(tmp_path: Path) -> None:
     file = coco_style(PERSONS)
     file["annotations"][0]["keypoints_vis"][3] = 0
