@@ -19,8 +19,8 @@ help: ## Say what there is to make
 demo: $(VENV)/.runtime ## Run a small MIPNet on rendered crowds, with a report; downloads nothing else
 	$(BIN)/crowdbench run --predictor mipnet-tiny --split synthcrowd-test --overwrite
 
-test: $(VENV)/.test ## Run the tests; ARGS="-k name" goes to pytest
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.test ## Run the tests, on up to 4 cores; ARGS="-k name" goes to pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
 
 lint: $(VENV)/.lint ## Check style, format and types
 	$(BIN)/ruff check .
