@@ -28,7 +28,7 @@ from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_
 from crowdbench.structures import GroundTruth, Poses
 
 N_WORST = 12
-WHOLE = Row("all")
+_WHOLE = Row("all")
 # What compares each person with the pose that was made for it, where poses say so.
 _PAIRED = ("MPJPE_mm", "PA_MPJPE_rigid_mm", "PA_MPJPE_mm")
 _NO_KEYPOINTS = (
@@ -53,7 +53,7 @@ def score_poses_3d(
     write_poses_3d(folder.path, poses, split)
     evaluation = _Scored(split, truth, poses)
     parts = [evaluation.part(row) for row in rows_of(cuts)]
-    whole = whole_split(run, evaluation.part(WHOLE).numbers, evaluation.counts())
+    whole = whole_split(run, evaluation.part(_WHOLE).numbers, evaluation.counts())
     metrics = msgspec.structs.replace(
         with_conditions(whole, cuts, parts), pose3d=evaluation.facts()
     )
@@ -87,7 +87,7 @@ class _Scored:
         images = np.ones(len(self._split.images), bool) if row.images is None else row.images
         persons &= images[errors.image]
         joints = None if row.joints is None else row.joints[errors.persons]
-        broken_down = row is WHOLE or joints is not None
+        broken_down = row is _WHOLE or joints is not None
         if joints is not None:
             persons &= joints[:, list(self._split.skeleton.scored)].any(1)
         return Part(

@@ -18,6 +18,7 @@ from crowdbench.datasets.manifest import data_root
 from crowdbench.datasets.split import Split
 from crowdbench.environment import describe_environment, now
 from crowdbench.errors import MissingError, UsageError
+from crowdbench.merging import AS_THEY_ARE
 from crowdbench.metrics.official import CheckResult, check_official
 from crowdbench.predictor import PRECISIONS, Request
 from crowdbench.record import Environment, Run, RunFolder
@@ -98,6 +99,11 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
     )
     if job.precision != "fp32" and predictor.settings.precision != job.precision:
         raise UsageError(f"{card.name} computes in one precision only: leave --precision out")
+    if split.skeleton.is_3d and predictor.settings.merging != AS_THEY_ARE:
+        raise UsageError(
+            f"predictor {card.name} asks for merging, which poses in space have none of: expected "
+            "final poses, and settings without merging"
+        )
     run = describe_run(
         split,
         predictor,

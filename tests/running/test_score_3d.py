@@ -15,6 +15,20 @@ from crowdbench.results import Metrics, WorstImages
 from crowdbench.running.steps import Job, check_run, run_job, score_run
 from tests.running.poses_in_space import OCCLUDED, exact_poses, write_annotations, write_poses
 
+MERGING = """
+from crowdbench.card import Card
+from crowdbench.merging import Merging
+from crowdbench.predictor import Predictor, Settings
+
+class Mine(Predictor):
+    card = Card("mine", "", needs_images=False, needs_boxes=False)
+
+    def __init__(self, request):
+        self.settings = Settings("none", "x", Merging("oks-nms", 0.9))
+
+    def predict(self, batch):
+        raise NotImplementedError
+"""
 IN_3D = [name for name, known in METRICS.items() if known.is_3d]
 
 
@@ -193,6 +207,19 @@ def test_equal_runs_give_equal_bytes_and_scoring_again_too(tmp_path: Path) -> No
     for name in names:
         if name.name != "environment.json":
             assert (first.path / name).read_bytes() == before[name], name
+
+
+def test_poses_in_space_are_not_merged(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MERGING)
+    job = Job(
+        f"{tmp_path / 'mine.py'}:Mine",
+        annotations=write_annotations(tmp_path),
+        skeleton="mupots-17",
+        output=tmp_path / "run",
+    )
+    with pytest.raises(UsageError, match="predictor mine asks for merging, which poses in space"):
+        run_job(job)
+    assert not (tmp_path / "run").exists()
 
 
 def test_no_official_tool_here_checks_poses_in_space(tmp_path: Path) -> None:
