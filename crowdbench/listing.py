@@ -96,11 +96,10 @@ def ls_runs(
     for found in find_runs(folder):
         facts = found.read(Run)
         metrics = found.read(Metrics).metrics if found.has(Metrics) else {}
-        main = main_metric(metrics)
-        value = "not scored" if main is None else number(metrics[main].value, metrics[main].unit)
-        rows.append(
-            (found.path.name, facts.predictor.card.name, facts.split.name, main or "", value)
-        )
+        shown = ("", "not scored")
+        if (main := main_metric(metrics)) in metrics:
+            shown = (main, number(metrics[main].value, metrics[main].unit))
+        rows.append((found.path.name, facts.predictor.card.name, facts.split.name, *shown))
     print_table(("run", "predictor", "split", "metric", "%"), rows)
 
 

@@ -10,6 +10,8 @@ from msgspec import UNSET, UnsetType
 from crowdbench.protocol import Protocol
 
 Breakdown = dict[str, float | None]
+# Ways to average 3D metrics: over the values of sequences or frames, or over every person.
+Average = Literal["sequence", "frame", "person"]
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +40,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None
     unit: Literal["fraction", "mm"] = "fraction"
     averages: Breakdown | UnsetType = UNSET
-    average: Literal["sequence", "frame", "person"] | UnsetType = UNSET
+    average: Average | UnsetType = UNSET
     by_sequence: Breakdown | UnsetType = UNSET
     by_group: Breakdown | UnsetType = UNSET
     by_joint: Breakdown | UnsetType = UNSET

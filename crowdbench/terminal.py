@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crowdbench.metrics.catalogue import LEVEL_METRICS, MAIN_METRICS, main_metric
+from crowdbench.metrics.catalogue import LEVEL_METRICS, main_metric
 
 if TYPE_CHECKING:
     from crowdbench.datasets.synthcrowd.making import Made
@@ -110,7 +110,7 @@ def print_metrics(metrics: Metrics, folder: Path) -> None:
         ],
         numbers=(1, 1 + len(values)),
     )
-    main = main_metric(metrics.metrics) or MAIN_METRICS[0]
+    main = main_metric(metrics.metrics)
     ends = [
         cells
         for name, rows in metrics.conditions.items()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from crowdbench.datasets.manifest import Counts, find_split
 from crowdbench.errors import UnknownNameError
-from crowdbench.metrics.catalogue import MAIN_METRICS, main_metric
+from crowdbench.metrics.catalogue import main_metric
 from crowdbench.record import Run
 from crowdbench.results import Metrics
 from reports.published import Entry
@@ -35,7 +35,7 @@ def differences(run: Run, metrics: Metrics, entries: Sequence[Entry]) -> list[st
     if not card.backbone and not card.input_size:
         return [*found, boxes, _NOT_RECORDED]
     network = _network_words(run, entries)
-    main = main_metric(metrics.metrics) or MAIN_METRICS[0]
+    main = main_metric(metrics.metrics)
     same = _same_words(run, entries, main, not found)
     return [*found, boxes, network, *filter(None, (same, _weights_words(run)))]
 

@@ -9,6 +9,7 @@ import pandas as pd
 from msgspec import UNSET
 
 from crowdbench.metrics.catalogue import METRICS
+from crowdbench.metrics.evaluation_3d import AVERAGES
 from crowdbench.record import Run
 from crowdbench.results import Breakdown, Metric, Metrics
 from crowdbench.terminal import UNIT_SIGNS, number
@@ -23,7 +24,6 @@ from reports.tables import NONE, Table
 _IN_PAPERS = ("3DPCK_all", "3DPCK_matched", "MPJPE_mm", "PA_MPJPE_rigid_mm")
 # By joint, the CSV has every metric; these are shown.
 _BY_JOINT = ("3DPCK_all", "3DPCK_matched", "AUC_all", "MPJPE_mm", "PA_MPJPE_rigid_mm")
-_AVERAGES = ("sequence", "frame", "person")
 _AVERAGE = "average"
 
 
@@ -109,22 +109,22 @@ def averages_table(metrics: Metrics) -> Table:
         for name, metric in metrics.metrics.items()
         if metric.averages is not UNSET
     ]
-    columns = {f"{way} mean": way for way in _AVERAGES}
+    columns = {f"{way} mean": way for way in AVERAGES}
     return Table(
         name="averages",
         data=pd.DataFrame(
             [
-                (name, metric.unit, *map(averages.get, _AVERAGES), metric.average)
+                (name, metric.unit, *map(averages.get, AVERAGES), metric.average)
                 for name, metric, averages in rows
             ],
-            columns=["metric", "unit", *_AVERAGES, "default"],
+            columns=["metric", "unit", *AVERAGES, "default"],
         ),
         header=("metric", "unit", *columns, "default"),
         cells=tuple(
             (
                 name,
                 UNIT_SIGNS[metric.unit],
-                *(number(averages.get(way), metric.unit) for way in _AVERAGES),
+                *(number(averages.get(way), metric.unit) for way in AVERAGES),
                 NONE if metric.average is UNSET else metric.average,
             )
             for name, metric, averages in rows

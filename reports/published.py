@@ -159,7 +159,7 @@ class Published(msgspec.Struct, frozen=True):
 
 
 def _rank(entry: Entry) -> tuple[int, str, float]:
-    main = entry.metrics.get(main_metric(entry.metrics) or "")
+    main = entry.metrics.get(main_metric(entry.metrics))
     place = {"gt": 0, "none": 2, "unknown": 3}.get(entry.boxes, 1)
     return place, entry.boxes, -main if isinstance(main, float) else 1.0
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from crowdbench.metrics.catalogue import MAIN_METRICS, METRICS, main_metric
+from crowdbench.metrics.catalogue import METRICS, main_metric
 from crowdbench.record import Run
 from crowdbench.results import Metrics
 from crowdbench.terminal import difference, number
@@ -37,7 +37,7 @@ def published_table(run: Run, metrics: Metrics, entries: Sequence[Entry]) -> Tab
         for name in known
         if 2 * in_papers.count(name) >= len(entries) or (METRICS[name].is_3d and name in in_papers)
     ]
-    main = main_metric(known) or MAIN_METRICS[0]
+    main = main_metric(known)
     in_points, in_csv = main + _DIFFERENCE, main + _POINTS
     doubted = [entry for entry in entries if _shows_doubt(entry, shown)]
     measured = {name: metric.value for name, metric in metrics.metrics.items()}

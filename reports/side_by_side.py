@@ -14,7 +14,7 @@ import msgspec
 
 from crowdbench.errors import InputError, UsageError
 from crowdbench.files import FileDigest
-from crowdbench.metrics.catalogue import MAIN_METRICS, in_usual_order, main_metric
+from crowdbench.metrics.catalogue import in_usual_order, main_metric
 from crowdbench.protocol import Protocol
 from crowdbench.record import Run, RunFolder, are_of_one_run
 from crowdbench.results import (
@@ -168,7 +168,7 @@ def compare_runs(paths: Sequence[Path], allow_mixed: bool = False) -> Comparison
     ]
     _check_comparable(names, differences, allow_mixed)
     metrics = [found for _, found in records]
-    main = main_metric(name for found in metrics for name in found.metrics) or MAIN_METRICS[0]
+    main = main_metric(name for found in metrics for name in found.metrics)
     conditions, robustness, left_out = _compare_conditions(names, metrics, main)
     return Comparison(
         schema_version=SCHEMA_VERSION,

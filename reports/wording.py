@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crowdbench.metrics.catalogue import MAIN_METRICS, METRICS, main_metric
+from crowdbench.metrics.catalogue import METRICS, main_metric
 from crowdbench.record import Run
 from crowdbench.results import ConditionFacts, Metric, Metrics
 from reports.content import Content
@@ -93,7 +93,7 @@ def conditions_legend(metrics: Metrics) -> str:
 
 def robustness_legend(metrics: Metrics) -> str:
     """Return what must be known to read the figures that sum up the conditions."""
-    main = main_metric(metrics.metrics) or MAIN_METRICS[0]
+    main = main_metric(metrics.metrics)
     return (
         f"In percent or percentage points, {main}_slope in points per unit of the condition's "
         "axis; docs/robustness.md says how each is made."
@@ -102,7 +102,7 @@ def robustness_legend(metrics: Metrics) -> str:
 
 def published_introduction(metrics: Metrics) -> str:
     """Return what must be known to read the published table."""
-    main = main_metric(metrics.metrics) or MAIN_METRICS[0]
+    main = main_metric(metrics.metrics)
     units = unit_words(metrics.metrics.values())
     return f"{units[0].upper()}{units[1:]}, as printed; grouped by boxes, the best {main} first."
 

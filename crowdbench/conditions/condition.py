@@ -174,10 +174,10 @@ def bin_label(low: float, high: float | None) -> str:
     return f"{low:g} and more" if high is None else f"{low:g} - {high:g}"
 
 
-def whole_number_label(low: float, high: float | None) -> str:
+def _whole_number_label(low: float, high: float | None) -> str:
     """Return what tables call a bin of whole numbers.
 
-    >>> whole_number_label(1, 6), whole_number_label(2, 3), whole_number_label(11, None)
+    >>> _whole_number_label(1, 6), _whole_number_label(2, 3), _whole_number_label(11, None)
     ('1 - 5', '2', '11 and more')
     """
     if high is None:
@@ -204,3 +204,9 @@ def bin_rows(
         persons, images = (inside, None) if of == "persons" else (None, inside)
         rows.append(Row(label, bounds=bounds, persons=persons, images=images))
     return tuple(rows)
+
+
+def count_rows(counts: Array, edges: Values, of: Literal["persons", "images"]) -> tuple[Row, ...]:
+    """Return a row per bin of whole numbers, see `bin_rows`."""
+    labels = [_whole_number_label(*bounds) for bounds in bounds_of(edges)]
+    return bin_rows(counts.astype(float), edges, of, labels)

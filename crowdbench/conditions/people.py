@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from crowdbench.conditions.condition import (
-    Condition,
-    Cut,
-    Subject,
-    Values,
-    bin_rows,
-    bounds_of,
-    whole_number_label,
-)
+from crowdbench.conditions.condition import Condition, Cut, Subject, Values, count_rows
 
 
 def _cut(subject: Subject, edges: Values) -> Cut:
     truth = subject.truth
     images = truth.image_index[~truth.is_ignored]
-    n_persons = np.bincount(images, minlength=len(truth.image_ids)).astype(float)
-    labels = [whole_number_label(*bounds) for bounds in bounds_of(edges)]
-    return Cut(bin_rows(n_persons, edges, "images", labels), "evaluated persons of the image")
+    n_persons = np.bincount(images, minlength=len(truth.image_ids))
+    return Cut(count_rows(n_persons, edges, "images"), "evaluated persons of the image")
 
 
 PEOPLE = Condition(

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from crowdbench.conditions.condition import (
-    Condition,
-    Cut,
-    Subject,
-    Values,
-    bin_rows,
-    bounds_of,
-    whole_number_label,
-)
+from crowdbench.conditions.condition import Condition, Cut, Subject, Values, count_rows
 from crowdbench.skeletons import Skeleton
 
 
@@ -19,10 +11,9 @@ def _usual(skeleton: Skeleton) -> Values:
 
 
 def _cut(subject: Subject, edges: Values) -> Cut:
-    n_labelled = (subject.truth.keypoints[..., 2] > 0).sum(1).astype(float)
-    labels = [whole_number_label(*bounds) for bounds in bounds_of(edges)]
-    rows = bin_rows(n_labelled, edges, "persons", labels)
-    return Cut(rows, "number of labelled keypoints of the person")
+    n_labelled = (subject.truth.keypoints[..., 2] > 0).sum(1)
+    rule = "number of labelled keypoints of the person"
+    return Cut(count_rows(n_labelled, edges, "persons"), rule)
 
 
 VISIBILITY = Condition(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from crowdbench.metrics.joint_errors import Errors
 from crowdbench.metrics.matching_2d import WITHIN_PX
 from crowdbench.metrics.pose3d import THRESHOLDS_MM, WITHIN_MM, thresholds_below
+from crowdbench.results import Average
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array, GroundTruth
 
-Average = Literal["sequence", "frame", "person"]
-AVERAGES: tuple[Average, ...] = ("sequence", "frame", "person")
+AVERAGES: tuple[Average, ...] = get_args(Average)
 # What the official script's tables of visible and occluded joints take for a joint without a
 # direction, mm: a miss.
 _UNDEFINED_MM = 160.0
@@ -70,6 +70,7 @@ class Evaluation3D:
             "_abs": errors.absolute.take(scored, 1),
         }
         self._below = {space: thresholds_below(e) for space, e in self._spaces.items()}
+        self._shares = {space: 1 - b / len(THRESHOLDS_MM) for space, b in self._below.items()}
 
     def values(self, persons: Array | None = None, joints: Array | None = None) -> dict[str, Value]:
         """Return every 3D metric of a part of the split.
@@ -94,10 +95,9 @@ class Evaluation3D:
             right = self._below[space] < len(THRESHOLDS_MM)
             if joints is not None:
                 right = distance <= WITHIN_MM
-            shares = 1 - self._below[space] / len(THRESHOLDS_MM)
             for who, part in parts.items():
                 found[f"3DPCK_{who}{space}"] = self._average(right, part, has_persons)
-                found[f"AUC_{who}{space}"] = self._average(shares, part, has_persons)
+                found[f"AUC_{who}{space}"] = self._average(self._shares[space], part, has_persons)
             values = distance if joints is None else np.nan_to_num(distance, nan=_UNDEFINED_MM)
             found[f"MPJPE_mapped{space}_mm"] = self._average(values, parts["matched"], has_persons)
         paired = self._part(taken & (chosen & (errors.pair >= 0))[:, None], self._all)

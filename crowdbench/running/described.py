@@ -70,7 +70,6 @@ def with_conditions(metrics: Metrics, cuts: Cuts, parts: Sequence[Part]) -> Metr
     conditions, facts, figures = {}, {}, {}
     remaining = iter(parts)
     main = main_metric(metrics.metrics)
-    assert main is not None
     for condition, values, cut in cuts:
         name = condition.name
         facts[name] = _facts(condition, values, cut)
