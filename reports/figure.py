@@ -28,7 +28,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.textpath import TextPath
 
 from crowdbench.files import write_atomically
-from reports.markup import one_line
+from crowdbench.markup import one_line
 from reports.picture import jpeg
 
 # Text and axes, secondary text, grid and paper; the page replaces them, and those of `STYLES`, by

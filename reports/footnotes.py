@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reports.markup import one_line, superscript
+from crowdbench.markup import one_line
+from reports.markup import superscript
 
 
 class Footnotes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from crowdbench.files import FileDigest
+from crowdbench.markup import markdown_code, markdown_fence, markdown_list, markdown_text
 from reports.comparison import differences
 from reports.content import Content
 from reports.crowd_plot import NAME as CROWD_NAME
 from reports.crowd_plot import TITLE as CROWD_TITLE
 from reports.crowd_plot import crowd_caption
-from reports.markup import markdown_code, markdown_fence, markdown_list, markdown_text
 from reports.wording import (
     AVERAGES_LEGEND,
     JOINT_GROUPS_LEGEND,

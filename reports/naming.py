@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crowdbench.errors import UsageError
-from reports.markup import one_line
+from crowdbench.markup import one_line
 
 
 def file_name(name: str) -> str:

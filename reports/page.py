@@ -9,7 +9,7 @@ import hashlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.markup import one_line
+from crowdbench.markup import one_line
 
 
 def render_page(template: str, **values: object) -> str:

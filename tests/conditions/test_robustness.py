@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crowdbench.conditions import CONDITIONS
 from crowdbench.conditions.condition import Row
-from crowdbench.conditions.robustness import robustness
+from crowdbench.conditions.robustness import figure_values, robustness
 from crowdbench.results import Metric
 
 SWEEP, OVERLAP, SIZE = (CONDITIONS[n] for n in ("detector-confidence", "person-iou", "size"))
@@ -100,3 +100,31 @@ def test_the_area_is_a_mean_and_a_constant_has_no_drop(values: list[float]) -> N
     flat = sweep([values[0]] * len(values))
     assert flat["AP_drop"].value == 0
     assert flat["AP_area"].value == pytest.approx(values[0])
+
+
+def test_many_versions_at_once_are_each_the_figures_of_that_version() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.random((4, 30))
+    values[rng.random((4, 30)) < 0.3] = np.nan
+    thresholds, edges = [0.0, 0.2, 0.5, 0.9], (0.0, 0.1, 0.3, 0.5, None)
+    bounds = [(low, high) for low, high in itertools.pairwise(edges) if low is not None]
+    n = [7, 1, 30, 2]
+    swept = figure_values("threshold", "up", thresholds, n, values)
+    binned = figure_values("bins", "up", bounds, n, values, "3DPCK_all")
+    lacking, complete = 0, 0
+    for i, column in enumerate(values.T):
+        one = [None if np.isnan(value) else float(value) for value in column]
+        # What falls from end to end is nothing without an end, and an area needs every row.
+        if one[0] is None or one[-1] is None:
+            assert np.isnan([swept["AP_drop"][i], swept["AP_relative_drop"][i]]).all()
+            lacking += 1
+        assert np.isnan(swept["AP_area"][i]) == (None in one)
+        if None not in one:
+            complete += 1
+            for name, figure in sweep(one, thresholds).items():
+                assert swept[name][i] == pytest.approx(figure.value, abs=1e-15)
+        slope = bins(one, n, edges)["AP_slope"].value
+        assert (slope is None) == np.isnan(binned["3DPCK_all_slope"][i])
+        assert slope is None or binned["3DPCK_all_slope"][i] == pytest.approx(slope, abs=1e-14)
+    assert lacking > 3
+    assert complete > 3

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt  # rich depends on it
 
-from reports.markup import latex_text, markdown_code, markdown_fence, markdown_text
+from crowdbench.markup import markdown_code, markdown_fence, markdown_text
+from reports.markup import latex_text
 from reports.tables import Table
 
 HOSTILE = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from crowdbench.markup import one_line
 from crowdbench.protocol import Protocol
-from reports.markup import one_line
 
 Comparable = Literal["never", "if asked", "always"]
 
