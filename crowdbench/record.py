@@ -21,7 +21,7 @@ from crowdbench.protocol import Protocol
 from crowdbench.results import Metrics, WorstImages
 from crowdbench.skeletons import Skeleton
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +61,18 @@ class PredictorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Content of ``run.json``: what was asked, every default resolved."""
+    """Content of ``run.json``: what was asked, every default resolved.
+
+    Attributes:
+        schema_version: of the record.
+        split: the data.
+        predictor: with its options.
+        protocol: everything that decides whether two numbers may be compared.
+        signature: the same in a line.
+        conditions: to evaluate besides the whole split.
+        notes: what a reader should know.
+        resamples: for intervals; 0 for none.
+    """
 
     schema_version: int
     split: SplitFacts
@@ -70,6 +81,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: str
     conditions: ConditionSettings
     notes: tuple[str, ...]
+    resamples: int = 0
 
 
 class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,7 +153,7 @@ class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     speed: Speed
 
 
-def are_of_one_run(run: Run, metrics: Metrics) -> bool:
+def _are_of_one_run(run: Run, metrics: Metrics) -> bool:
     """Return whether metrics are those of a run.
 
     Scores can be made again under other conditions, and which images can't be read is found on the
@@ -172,6 +184,7 @@ _CONTENT = (
     "metrics.json",
     "worst_images.json",
     "report",
+    "matches.npz",
     "predictions.json",
     "preds_2d_kpt_mupots.mat",
     "preds_3d_kpt_mupots.mat",
@@ -202,6 +215,11 @@ class RunFolder:
         return self.path / "predictions.json"
 
     @property
+    def matches(self) -> Path:
+        """File of what every image adds to the metrics, see `crowdbench.metrics.sample`."""
+        return self.path / "matches.npz"
+
+    @property
     def report(self) -> Path:
         """Folder of the report."""
         return self.path / "report"
@@ -229,6 +247,21 @@ class RunFolder:
                 f"{path}: schema_version is {version}, this crowdbench reads {SCHEMA_VERSION}"
             )
         return decode_json(path, content, msgspec.json.Decoder(kind), path.name)
+
+    def read_scored(self) -> tuple[Run, Metrics]:
+        """Return what was asked of a scored run, and its numbers.
+
+        Raises:
+            MissingError: if the folder holds no scored run.
+            InputError: if a record is broken, or the two do not belong together.
+        """
+        run, metrics = self.read(Run), self.read(Metrics)
+        if not _are_of_one_run(run, metrics):
+            raise InputError(
+                f"{self.path}: metrics.json has another protocol than run.json, so its numbers are "
+                f"of another run: run `crowdbench score {self.path}`"
+            )
+        return run, metrics
 
     def write(self, record: Record) -> None:
         """Write the record's file, whole or not at all."""

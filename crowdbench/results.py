@@ -14,6 +14,48 @@ Breakdown = dict[str, float | None]
 Average = Literal["sequence", "frame", "person"]
 
 
+class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a number, or a difference of two, might be off because the split is a sample.
+
+    Ends are in the number's own unit; see docs/intervals.md.
+
+    Attributes:
+        percentile: low and high end: quantiles of the numbers on resampled images. The interval to
+            show and to judge by.
+        bca: low and high end, corrected for bias and skewness; null where that is not defined. Of
+            AP at one OKS threshold it holds less often than it should.
+        standard_error: standard deviation of the numbers on resampled images.
+    """
+
+    percentile: tuple[float, float]
+    bca: tuple[float, float] | None
+    standard_error: float
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval to show and to judge by: the percentile one."""
+        return self.percentile
+
+
+class Paired(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether the difference of two numbers is more than chance: both on the same resampled images.
+
+    Attributes:
+        interval: of the second number less the first.
+        p_value: how likely a difference at least as far from 0 is where there is none, two-sided.
+        p_adjusted: the same after Holm's correction for all numbers that are tested together.
+        p_worse: share of resamples in which the second is worse than the first; ties count half.
+        detectable: the least true difference that a test at 5 % would find 8 times of 10 on a split
+            of this size.
+    """
+
+    interval: Interval
+    p_value: float
+    p_adjusted: float
+    p_worse: float
+    detectable: float
+
+
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One number.
 
@@ -32,6 +74,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         by_sequence: of each sequence; null where it has nothing to average.
         by_group: of each group of joints, averaged as `value` is.
         by_joint: of each joint, likewise.
+        interval: its 95 % interval; null where there is none, left out without resampling.
     """
 
     value: float | None
@@ -44,6 +87,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by_sequence: Breakdown | UnsetType = UNSET
     by_group: Breakdown | UnsetType = UNSET
     by_joint: Breakdown | UnsetType = UNSET
+    interval: Interval | UnsetType | None = UNSET
 
 
 class SkippedImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -202,6 +246,27 @@ class Pose3DFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sequences: tuple[SequenceFacts, ...]
 
 
+class Bootstrap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the intervals were made.
+
+    Attributes:
+        resamples: how many.
+        seed: of the draws.
+        level: how often the intervals are to hold.
+        unit: what was drawn with replacement: ``image``, ``sequence``, or ``block`` of consecutive
+            images.
+        units: how many there are.
+        images_per_unit: the most images that a unit has.
+    """
+
+    resamples: int
+    seed: int
+    level: float
+    unit: Literal["image", "sequence", "block"]
+    units: int
+    images_per_unit: int
+
+
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Content of ``metrics.json``: every number with its n, direction and unit.
 
@@ -223,6 +288,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         skipped_images: those left out by ``--skip-bad-images``; their persons count as missed.
         notes: what a reader should know.
         pose3d: what only 3D poses have; null for 2D poses.
+        bootstrap: how the intervals were made; null if there are none.
     """
 
     schema_version: int
@@ -241,6 +307,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skipped_images: tuple[SkippedImage, ...]
     notes: tuple[str, ...]
     pose3d: Pose3DFacts | None = None
+    bootstrap: Bootstrap | None = None
 
 
 class DrawnPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

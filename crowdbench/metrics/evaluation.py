@@ -63,6 +63,7 @@ class Evaluation(NamedTuple):
         curves: precision and recall per area range (all, medium, large) and threshold.
         level_scores: the scores at which the recall levels are reached, likewise.
         slices: of every further slice, in the order they were given.
+        match_results: what all of it was made from; its first slice is the whole split.
     """
 
     values: dict[str, Value]
@@ -75,6 +76,7 @@ class Evaluation(NamedTuple):
     curves: Curves
     level_scores: Array
     slices: tuple[SliceValues, ...]
+    match_results: Matched
 
 
 def pose_areas(poses: Poses) -> Array:
@@ -219,6 +221,7 @@ def _whole(
             float(scores[counted].max()) if len(counted) else 0.0,
         ),
         slices=tuple(results[1:]),
+        match_results=matched,
     )
 
 

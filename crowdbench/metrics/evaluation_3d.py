@@ -33,6 +33,9 @@ class Value(NamedTuple):
         by_sequence: by name, None where nothing of it takes part.
         by_group: by name, averaged as `value` is.
         by_joint: by name, likewise.
+        frame_sums: (J,) float64, what the errors or hits of each image add up to; nothing takes
+            part of images after the first J.
+        frame_counts: (J,) float64, how many they are.
     """
 
     value: float | None
@@ -43,6 +46,8 @@ class Value(NamedTuple):
     by_sequence: dict[str, float | None]
     by_group: dict[str, float | None]
     by_joint: dict[str, float | None]
+    frame_sums: Array
+    frame_counts: Array
 
 
 class Curve(NamedTuple):
@@ -162,6 +167,8 @@ class Evaluation3D:
                 nothing(self._names),
                 nothing(columns.groups),
                 nothing(columns.joints),
+                np.zeros(0),
+                np.zeros(0),
             )
         sums, by_frame = part.sums(values)
         of_sequences = _mean_of_means(sums, part.counts)
@@ -185,6 +192,8 @@ class Evaluation3D:
             _named(self._names, _ratio(sums, part.counts)[:, 0]),
             _named(columns.groups, of_groups),
             _named(columns.joints, of_joints),
+            by_frame,
+            part.counts_by_frame,
         )
 
     def _remark(self, is_filled: Array, has_persons: Array) -> str | None:

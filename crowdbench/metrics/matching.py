@@ -33,6 +33,22 @@ class Matches(NamedTuple):
     columns: Array
 
 
+class Wishes(NamedTuple):
+    """The persons that each pose could match, by pose and then the best first.
+
+    All that matching needs to know of OKS.
+
+    Attributes:
+        pose: (N,) int64 row of the pose, ascending.
+        person: (N,) int64 row of the person; of equal OKS the later one first.
+        reached: (N,) uint64, one bit for each OKS threshold that the two reach.
+    """
+
+    pose: Array
+    person: Array
+    reached: Array
+
+
 def rank_poses(scores: Array, image_index: Array) -> Array:
     """Return the rows of the poses by image and then by descending score.
 
@@ -89,22 +105,53 @@ def match_greedy(
     Source: ``COCOeval.evaluateImg`` of pycocotools. Deviation: a person whose annotation id is 0
     can be matched like any other (there the id 0 also means "no match").
     """
-    n_variants, n_thresholds = ignored.shape[1], len(thresholds)
+    wishes = find_wishes(pairs, thresholds)
+    return match_wishes(wishes, len(thresholds), ignored, is_crowd, counted, place)
+
+
+def find_wishes(pairs: Pairs, thresholds: Array) -> Wishes:
+    """Return the persons that each pose could match.
+
+    Args:
+        pairs: pairs of poses and persons; those below the lowest threshold have no effect.
+        thresholds: (T,) float64 OKS thresholds, 1 to 64 of them.
+    """
     limits = np.minimum(thresholds, 1 - 1e-10)
     keep = np.flatnonzero(pairs.oks >= limits.min())
-    # Each pose's persons by falling OKS, the later person first among equals.
     pose, person, oks = (column[keep] for column in pairs)
     order = np.lexsort((-person, -oks, pose))
     pose, person, oks = pose[order], person[order], oks[order]
+    reached = np.zeros(len(oks), _WORD)
+    for t, limit in enumerate(limits):
+        reached |= (oks >= limit).astype(_WORD) << _WORD(t)
+    return Wishes(pose, person, reached)
 
+
+def match_wishes(
+    wishes: Wishes,
+    n_thresholds: int,
+    ignored: Array,
+    is_crowd: Array,
+    counted: Array | None = None,
+    place: Array | None = None,
+) -> Matches:
+    """Return the matches that `match_greedy` makes, given the persons that each pose could match.
+
+    Args:
+        wishes: as `find_wishes` gives them.
+        n_thresholds: how many OKS thresholds they know.
+        ignored: as for `match_greedy`, and so on.
+        is_crowd: likewise.
+        counted: likewise.
+        place: likewise.
+    """
+    n_variants = ignored.shape[1]
+    pose, person, reached = wishes
     # Only the poses and persons of these pairs matter, so they are numbered anew.
     is_new = np.ones(len(pose), bool)
     is_new[1:] = pose[1:] != pose[:-1]
     poses, serial = pose[is_new], np.cumsum(is_new) - 1
     persons, owner = np.unique(person, return_inverse=True)
-    reached = np.zeros(len(oks), _WORD)
-    for t, limit in enumerate(limits):
-        reached |= (oks >= limit).astype(_WORD) << _WORD(t)
     per_word = _WORD_BITS // n_thresholds
     spread = np.array([_slots(n, n_thresholds) for n in _word_sizes(n_variants, per_word)], _WORD)
     # A product with ones in the slots' lowest bits puts the thresholds into every slot.

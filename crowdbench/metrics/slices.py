@@ -102,8 +102,7 @@ def match_slices(
     used = np.flatnonzero(table.any(0))
     rows, image, table = rows[used], image[used], table[:, used]
 
-    out_of_range = (truth.areas < _LOWER[:, None]) | (truth.areas > _UPPER[:, None])
-    by_range = truth.is_ignored | out_of_range
+    by_range = ignored_by_range(truth)
     ignored = np.empty((N_RANGES, len(columns), len(truth.areas)), bool)
     for variant, (_, persons) in enumerate(columns):
         ignored[:, variant] = by_range if persons is None else by_range | ~persons
@@ -138,6 +137,13 @@ def match_slices(
         pairs=pairs,
         matches=matches._replace(columns=matches.columns.reshape(by_variant)),
     )
+
+
+def ignored_by_range(truth: GroundTruth) -> Array:
+    """Return the persons that each area range ignores where no slice chooses: (3, P) bool."""
+    out_of_range = (truth.areas < _LOWER[:, None]) | (truth.areas > _UPPER[:, None])
+    ignored: Array = truth.is_ignored | out_of_range
+    return ignored
 
 
 def slice_curves(
