@@ -10,6 +10,7 @@ import typer
 
 from crowdbench import __version__
 from crowdbench.errors import EXIT_FAILED
+from crowdbench.gate_commands import baseline_app, gate
 from crowdbench.listing import data_app, ls_app
 from crowdbench.options import (
     AsJson,
@@ -21,6 +22,7 @@ from crowdbench.options import (
     Quiet,
     RunPath,
     Weights,
+    resamples_of,
     run_app,
     takes,
 )
@@ -43,6 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(ls_app, name="ls")
+app.add_typer(baseline_app, name="baseline")
 
 
 @app.callback(invoke_without_command=True)
@@ -110,6 +113,15 @@ def score(
             help="Also run pycocotools, xtcocotools or faster-coco-eval and compare.",
         ),
     ] = None,
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(
+            "--bootstrap",
+            metavar="N|off",
+            help="Resamples for 95 % intervals, or off: no intervals. [default: as the run]",
+            show_default=False,
+        ),
+    ] = None,
     data_root: DataRoot = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -117,14 +129,15 @@ def score(
 ) -> None:
     """Compute the metrics of a run, without the model.
 
-    Without options for conditions it evaluates those that the run was asked for.
+    Without options for conditions or intervals it does what the run was asked for.
     """
     from crowdbench.metrics.official import import_tool
     from crowdbench.running.steps import check_run, score_run
 
     if check:
         import_tool(check)  # a tool that is missing is said before any work is done
-    folder, metrics = score_run(run, data_root, _conditions(asked))
+    resamples = None if bootstrap is None else resamples_of(bootstrap)
+    folder, metrics = score_run(run, data_root, _conditions(asked), resamples, quiet)
     _print_metrics(folder.path, metrics, as_json, quiet)
     if check:
         from crowdbench.terminal import print_check
@@ -191,6 +204,9 @@ def compare(
         print_comparison(comparison, path)
 
 
+app.command(cls=Command)(gate)
+
+
 @app.command(cls=Command)
 def check(
     predictor: Annotated[
@@ -235,17 +251,18 @@ def doctor(data_root: DataRoot = None) -> None:
 def schema(
     file: Annotated[
         str,
-        typer.Argument(help="metrics, run, environment, worst_images or comparison."),
+        typer.Argument(help="metrics, run, environment, worst_images, comparison or baseline."),
     ] = "metrics",
 ) -> None:
     """Print the JSON Schema of a file that crowdbench writes."""
     import json
 
     from crowdbench.errors import UnknownNameError
+    from crowdbench.gate.baseline import Baseline
     from crowdbench.record import SCHEMAS, json_schema
     from reports.side_by_side import Comparison
 
-    kinds = {**SCHEMAS, "comparison": Comparison}
+    kinds = {**SCHEMAS, "comparison": Comparison, "baseline": Baseline}
     if file not in kinds:
         raise UnknownNameError("record file", file, kinds)
     typer.echo(json.dumps(json_schema(kinds[file], f"{file}.json"), indent=2))
@@ -256,11 +273,12 @@ def _job(asked: dict[str, Any]) -> Job:
     from crowdbench.conditions.settings import ConditionSettings
     from crowdbench.running.steps import Job
 
-    conditions = _conditions(asked) or ConditionSettings()
-    return Job(
-        conditions=conditions,
-        **{name: asked[name] for name in Job.__struct_fields__ if name != "conditions"},
-    )
+    parsed: dict[str, Any] = {
+        "conditions": _conditions(asked) or ConditionSettings(),
+        "resamples": resamples_of(asked["bootstrap"]),
+    }
+    as_they_are = {name: asked[name] for name in Job.__struct_fields__ if name not in parsed}
+    return Job(**parsed, **as_they_are)
 
 
 def _conditions(asked: dict[str, Any]) -> ConditionSettings | None:

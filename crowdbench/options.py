@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ import click
 import typer
 from typer.core import TyperCommand
 
-from crowdbench.errors import CrowdbenchError
+from crowdbench.errors import CrowdbenchError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
+# Fewer resamples say nothing about the ends of an interval; more do not fit the memory.
+_LEAST_RESAMPLES, _MOST_RESAMPLES = 100, 20_000
 
 
 class Command(TyperCommand):
@@ -110,6 +113,12 @@ Bins = Annotated[
 IouAmong = Annotated[
     str, typer.Option("--iou-among", help="Whose boxes count in IoU: annotated or evaluated.")
 ]
+Bootstrap = Annotated[
+    str,
+    typer.Option(
+        "--bootstrap", metavar="N|off", help="Resamples for 95 % intervals, or off: no intervals."
+    ),
+]
 ImageFolder = Annotated[
     Path | None,
     typer.Option("--images", help="Folder of the image files, where it is not a usual place."),
@@ -166,6 +175,7 @@ class JobOptions:
     precision: Precision = "fp32"
     resume: Resume = True
     overwrite: Overwrite = False
+    bootstrap: Bootstrap = "1000"
     quiet: Quiet = False
 
 
@@ -176,6 +186,25 @@ class ConditionOptions:
     thresholds: Thresholds = None
     bins: Bins = None
     iou_among: IouAmong = "annotated"
+
+
+def resamples_of(text: str) -> int:
+    """Return how many resamples ``--bootstrap`` asks for, 0 for off.
+
+    Raises:
+        UsageError: if it is neither ``off`` nor a number of resamples.
+
+    >>> resamples_of("2000"), resamples_of("off")
+    (2000, 0)
+    """
+    if text == "off":
+        return 0
+    if re.fullmatch("[0-9]{1,9}", text) and _LEAST_RESAMPLES <= int(text) <= _MOST_RESAMPLES:
+        return int(text)
+    raise UsageError(
+        f"--bootstrap is {text!r}, expected off or a whole number of resamples from "
+        f"{_LEAST_RESAMPLES} to {_MOST_RESAMPLES:,}, e.g. 1000"
+    )
 
 
 def takes(*groups: type) -> Callable[[F], F]:

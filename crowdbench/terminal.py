@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crowdbench.doctor import Finding
     from crowdbench.metrics.official import Check, CheckResult
     from crowdbench.record import Speed
-    from crowdbench.results import ConditionFacts, ConditionRow, Metric, Metrics
+    from crowdbench.results import ConditionFacts, ConditionRow, Interval, Metric, Metrics
     from crowdbench.running.check import Verdict
 
 
@@ -66,6 +66,33 @@ def difference(value: float, unit: str, digits: int = 2) -> str:
     return text[1:] if not text.strip("+-0.") else text
 
 
+def interval_words(interval: Interval, unit: str, digits: int = 1) -> str:
+    """Return an interval as tables show it, without the unit.
+
+    >>> from crowdbench.results import Interval
+    >>> interval_words(Interval((0.589, 0.612), None, 0.006), "fraction")
+    '58.9 - 61.2'
+    >>> interval_words(Interval((-4.26, 1.5), None, 1.5), "mm")
+    '-4.3 to 1.5'
+    """
+    low, high = interval.ends
+    between = " to " if low < 0 else " - "
+    return number(low, unit, digits) + between + number(high, unit, digits)
+
+
+def interval_header(metrics: Metrics) -> tuple[str, ...]:
+    """Return the column that intervals have, if there are any."""
+    return () if metrics.bootstrap is None else (f"{100 * metrics.bootstrap.level:g} % interval",)
+
+
+def interval_cell(metric: Metric) -> str:
+    """Return the cell of a number below `interval_header`."""
+    interval = metric.interval
+    if interval is None or interval is msgspec.UNSET:
+        return ""
+    return interval_words(interval, metric.unit)
+
+
 def value_header(units: Iterable[str]) -> tuple[str, ...]:
     """Return the columns that values of these units have: the unit itself, or value and unit.
 
@@ -102,22 +129,30 @@ def print_table(
 def print_metrics(metrics: Metrics, folder: Path) -> None:
     """Print the metrics, the signature and where the record is."""
     values = value_header(metric.unit for metric in metrics.metrics.values())
+    ranges = interval_header(metrics)
     print_table(
-        ("metric", *values, "n", ""),
+        ("metric", *values, *ranges, "n", ""),
         [
-            (name, *value_cells(metric, values), f"{metric.n:,}", metric.reason or "")
+            (
+                name,
+                *value_cells(metric, values),
+                *(interval_cell(metric) for _ in ranges),
+                f"{metric.n:,}",
+                metric.reason or "",
+            )
             for name, metric in metrics.metrics.items()
         ],
-        numbers=(1, 1 + len(values)),
+        numbers=(1, 1 + len(values) + len(ranges)),
     )
     main = main_metric(metrics.metrics)
     ends = [
-        cells
+        (*cells, *(interval_cell(metrics.robustness[name][f"{main}_drop"]) for _ in ranges))
         for name, rows in metrics.conditions.items()
         if (cells := _condition_cells(metrics.condition_facts[name], name, rows, main))
     ]
     if ends:
-        header = ("condition", "easiest", f"{main} %", "hardest", f"{main} %", "drop")
+        of_drop = ("interval",) if ranges else ()
+        header = (f"{main} by", "easiest", "%", "hardest", "%", "drop", *of_drop)
         print_table(header, ends, numbers=(2, 4, 5))
     words = (
         f"{n:,} {name.replace('_at_50', ' at OKS 0.50').replace('_', ' ')}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from crowdbench.listing import ls_runs
-from crowdbench.results import Metric
+from crowdbench.results import Bootstrap, Interval, Metric
 from crowdbench.terminal import difference, number, print_metrics
 from tests.reports.records import make_metrics, make_run, write_run
 from tests.reports.records_3d import make_metrics_3d, make_run_3d, write_run_3d
@@ -24,8 +25,7 @@ def test_metrics_in_two_units_say_which(capsys: pytest.CaptureFixture[str]) -> N
     assert ["3DPCK_all", "50.00", "%", "226"] in lines
     assert ["MPJPE_mm", "110.0", "mm", "226"] in lines
     assert ["joint-visibility", "visible", "60.00", "occluded", "40.00", "20.00"] in lines
-    (header,) = (line for line in lines if line[:1] == ["condition"])
-    assert header[2:4] == ["3DPCK_all", "%"]
+    assert ["3DPCK_all", "by", "easiest", "%", "hardest", "%", "drop"] in lines
 
 
 def test_metrics_in_percent_alone_have_no_column_for_it(
@@ -35,8 +35,37 @@ def test_metrics_in_percent_alone_have_no_column_for_it(
     lines = lines_of(capsys.readouterr().out)
     assert lines[0] == ["metric", "%", "n"]
     assert ["AP", "49.58", "7,074"] in lines
-    (header,) = (line for line in lines if line[:1] == ["condition"])
-    assert header[2:4] == ["AP", "%"]
+    assert ["AP", "by", "easiest", "%", "hardest", "%", "drop"] in lines
+
+
+def test_intervals_stand_beside_what_has_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Interval((0.48, 0.51), (0.4853, 0.5061), 0.005)
+    of_drop = Interval((-0.012, 0.3), None, 0.05)
+    metrics = make_metrics_3d(make_run_3d())
+    numbers = {
+        name: msgspec.structs.replace(metric, interval=found if name == "3DPCK_all" else None)
+        for name, metric in metrics.metrics.items()
+    }
+    drop = Metric(0.2, 2, False, None, interval=of_drop)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_metrics(
+        msgspec.structs.replace(
+            metrics,
+            metrics=numbers,
+            conditions={"distance": metrics.conditions["distance"]},
+            robustness={"distance": {"3DPCK_all_drop": drop}},
+            bootstrap=Bootstrap(1000, 0, 0.95, "sequence", 20, 500),
+        ),
+        Path("run"),
+    )
+    lines = lines_of(capsys.readouterr().out)
+    assert lines[0] == ["metric", "value", "unit", "95", "%", "interval", "n"]
+    assert ["3DPCK_all", "50.00", "%", "48.0", "-", "51.0", "226"] in lines
+    assert ["MPJPE_mm", "110.0", "mm", "226"] in lines
+    header = ["3DPCK_all", "by", "easiest", "%", "hardest", "%", "drop", "interval"]
+    assert lines[lines.index(header) + 1][-4:] == ["20.00", "-1.2", "to", "30.0"]
 
 
 def test_runs_are_listed_by_the_metric_that_stands_for_each(

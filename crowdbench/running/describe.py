@@ -22,6 +22,7 @@ def describe_run(
     own_annotations: bool,
     options: dict[str, str],
     conditions: ConditionSettings,
+    resamples: int,
 ) -> Run:
     """Return the content of ``run.json``: what is asked, every default resolved.
 
@@ -32,6 +33,7 @@ def describe_run(
         own_annotations: whether the split is the user's own annotation file.
         options: what else was asked for.
         conditions: the conditions to evaluate, resolved.
+        resamples: for intervals; 0 for none.
     """
     settings = predictor.settings
     of_oks: dict[str, Any] = {
@@ -78,4 +80,5 @@ def describe_run(
         signature=protocol.signature,
         conditions=conditions,
         notes=tuple(notes),
+        resamples=resamples,
     )

@@ -38,6 +38,16 @@ def rows_of(cuts: Cuts) -> list[Row]:
     return [row for _, _, cut in cuts if isinstance(cut, Cut) for row in cut.rows]
 
 
+def names_of(cuts: Cuts) -> list[tuple[str, str]]:
+    """Return the condition and the label of each of these rows."""
+    return [
+        (condition.name, row.label)
+        for condition, _, cut in cuts
+        if isinstance(cut, Cut)
+        for row in cut.rows
+    ]
+
+
 def whole_split(run: Run, numbers: dict[str, Metric], counts: dict[str, int]) -> Metrics:
     """Return a record of the numbers on the whole split and of nothing else."""
     return Metrics(

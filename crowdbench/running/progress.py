@@ -1,8 +1,10 @@
-"""Progress of a prediction on the terminal: images done, images/s, time left."""
+"""Progress on the terminal: of a prediction images done, images/s, time left."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -79,6 +81,15 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something goes on whose end is not known."""
+        if self._quiet or not self._console.is_terminal:
+            yield
+            return
+        with self._console.status(what):
+            yield
 
     def __enter__(self) -> Progress:
         return self

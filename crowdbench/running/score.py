@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from crowdbench.errors import InputError
 from crowdbench.merging import merge
 from crowdbench.metrics.catalogue import LEVEL_METRICS, METRICS
 from crowdbench.metrics.evaluation import Evaluation, SliceValues, Value, evaluate
+from crowdbench.metrics.sample import Sample
 from crowdbench.metrics.slices import Slice
 from crowdbench.record import SCHEMA_VERSION, Run, RunFolder
 from crowdbench.results import (
@@ -31,7 +33,14 @@ from crowdbench.results import (
 )
 from crowdbench.results_format import write_results
 from crowdbench.running.crowd_images import crowd_images
-from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_conditions
+from crowdbench.running.described import (
+    Cuts,
+    Part,
+    names_of,
+    rows_of,
+    whole_split,
+    with_conditions,
+)
 from crowdbench.running.predict import sweep_thresholds
 from crowdbench.running.score_3d import score_poses_3d
 from crowdbench.running.worst_images import worst_images
@@ -40,6 +49,24 @@ from crowdbench.structures import Array, Poses
 _HISTOGRAM_EDGES = tuple(k / 20 for k in range(21))
 # OKS thresholds of the precision curves that are kept, with their places among all.
 _CURVES = ((0.5, 0), (0.75, 5))
+# By slice of an evaluation: condition and row that it is of, None twice for the whole split, None
+# for a slice that stands for nothing.
+Names = list[tuple[str | None, str | None] | None]
+
+
+class Scored(NamedTuple):
+    """What scoring gives.
+
+    Attributes:
+        metrics: the numbers, without intervals.
+        worst: the images, or persons, to draw.
+        sample: what every image adds to the numbers; None where that was not asked for or there is
+            no public ground truth.
+    """
+
+    metrics: Metrics
+    worst: WorstImages
+    sample: Sample | None
 
 
 def read_candidates(folder: RunFolder, run: Run) -> Candidates:
@@ -78,7 +105,8 @@ def score_candidates(
     split: Split,
     candidates: Candidates,
     settings: ConditionSettings,
-) -> tuple[Metrics, WorstImages]:
+    with_sample: bool,
+) -> Scored:
     """Return the metrics of a run and the images to draw, and write ``predictions.json``.
 
     That file holds its final poses; those of a 3D split are written as MuPoTS-3D has them, too. A
@@ -91,6 +119,7 @@ def score_candidates(
         split: what the candidates are of.
         candidates: poses before merging.
         settings: the conditions to evaluate, resolved.
+        with_sample: whether to make the sample.
     """
     poses = candidates.poses
     run = _as_scored(run, settings, candidates.skipped)
@@ -103,30 +132,48 @@ def score_candidates(
         subject = Subject(split.truth, split.skeleton, poses, sweep, settings.iou_among)
         cuts = list(cut_split(settings, subject))
     if split.skeleton.is_3d:
-        metrics, worst = score_poses_3d(folder, run, split, poses, cuts)
-        return _with_skipped(metrics, candidates.skipped), worst
+        metrics, worst, in_space = score_poses_3d(folder, run, split, poses, cuts)
+        metrics = _with_skipped(metrics, candidates.skipped)
+        return Scored(metrics, worst, in_space if with_sample else None)
     rows = rows_of(cuts)
     final, slices = _merged(poses, [row for row in rows if row.candidates is None], run)
     left = poses if final is None else poses.take(final)
     write_results(folder.predictions, left, split.images.ids, split.category_id)
     if split.truth is None:
-        metrics = _without_truth(run, split, len(left))
-        return _with_skipped(metrics, candidates.skipped), WorstImages(SCHEMA_VERSION, (), None)
+        metrics = _with_skipped(_without_truth(run, split, len(left)), candidates.skipped)
+        return Scored(metrics, WorstImages(SCHEMA_VERSION, (), None), None)
     sigmas, limits = split.skeleton.sigma_array, LEVEL_LIMITS if split.has_levels else None
     result = evaluate(split.truth, poses, sigmas, limits, final=final, slices=slices)
     parts = iter(result.slices)
-    found = []
-    for row in rows:
+    found: list[SliceValues] = []
+    evaluations: list[tuple[Evaluation, Names]] = [(result, [(None, None)])]
+    for row, name in zip(rows, names_of(cuts), strict=True):
         if row.candidates is None:
             found.append(next(parts))
+            evaluations[0][1].append(name)
             continue
         final, _ = _merged(row.candidates, (), run)
         own = evaluate(split.truth, row.candidates, sigmas, limits, final=final, slices=[Slice()])
         found += own.slices
-    metrics = _with_skipped(_metrics(run, result, cuts, found), candidates.skipped)
-    return metrics, WorstImages(
-        SCHEMA_VERSION, worst_images(split, poses, result), crowd_images(split, poses, result)
+        evaluations.append((own, [None, name]))
+    return Scored(
+        _with_skipped(_metrics(run, result, cuts, found), candidates.skipped),
+        WorstImages(
+            SCHEMA_VERSION, worst_images(split, poses, result), crowd_images(split, poses, result)
+        ),
+        _sample(split, evaluations) if with_sample else None,
     )
+
+
+def _sample(split: Split, evaluations: Sequence[tuple[Evaluation, Names]]) -> Sample:
+    # It needs scipy, which takes longer to import than a small split to score.
+    from crowdbench.metrics.sample_2d import Group, sample_2d
+
+    assert split.truth is not None
+    crowd, level = split.truth.crowd_index, None
+    if split.has_levels and crowd is not None:
+        level = np.digitize(crowd, LEVEL_LIMITS)
+    return sample_2d(split.truth, [Group(*each) for each in evaluations], level)
 
 
 def _with_skipped(metrics: Metrics, skipped: tuple[SkippedImage, ...]) -> Metrics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -13,6 +13,8 @@ from crowdbench.metrics.catalogue import METRICS
 from crowdbench.metrics.evaluation_3d import Evaluation3D, Value
 from crowdbench.metrics.joint_errors import joint_errors
 from crowdbench.metrics.pose3d import THRESHOLDS_MM, from_root
+from crowdbench.metrics.sample import Key
+from crowdbench.metrics.sample_3d import Sample3D, Tally, sample_3d, tally, units_of
 from crowdbench.record import SCHEMA_VERSION, Run, RunFolder
 from crowdbench.results import (
     DrawnPerson3D,
@@ -24,7 +26,14 @@ from crowdbench.results import (
     WorstImages,
 )
 from crowdbench.results_3d import write_poses_3d
-from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_conditions
+from crowdbench.running.described import (
+    Cuts,
+    Part,
+    names_of,
+    rows_of,
+    whole_split,
+    with_conditions,
+)
 from crowdbench.structures import GroundTruth, Poses
 
 N_WORST = 12
@@ -38,8 +47,8 @@ _NO_KEYPOINTS = (
 
 def score_poses_3d(
     folder: RunFolder, run: Run, split: Split, poses: Poses, cuts: Cuts
-) -> tuple[Metrics, WorstImages]:
-    """Return the metrics of poses in space and the persons to draw, and write the poses.
+) -> tuple[Metrics, WorstImages, Sample3D]:
+    """Return metrics of poses in space, the persons to draw, and the sample; write the poses.
 
     Args:
         folder: of the run.
@@ -52,12 +61,16 @@ def score_poses_3d(
     assert truth is not None
     write_poses_3d(folder.path, poses, split)
     evaluation = _Scored(split, truth, poses)
-    parts = [evaluation.part(row) for row in rows_of(cuts)]
-    whole = whole_split(run, evaluation.part(_WHOLE).numbers, evaluation.counts())
+    all_persons = evaluation.part(_WHOLE)
+    parts = [
+        evaluation.part(row, *name) for row, name in zip(rows_of(cuts), names_of(cuts), strict=True)
+    ]
+    whole = whole_split(run, all_persons.numbers, evaluation.counts())
     metrics = msgspec.structs.replace(
         with_conditions(whole, cuts, parts), pose3d=evaluation.facts()
     )
-    return metrics, WorstImages(SCHEMA_VERSION, (), None, evaluation.worst_persons())
+    worst = WorstImages(SCHEMA_VERSION, (), None, evaluation.worst_persons())
+    return metrics, worst, evaluation.sample()
 
 
 class _Scored:
@@ -67,11 +80,19 @@ class _Scored:
         self._split, self._truth, self._poses = split, truth, poses
         self._errors = joint_errors(truth, poses, split.skeleton)
         self._evaluation = Evaluation3D(truth, self._errors, split.skeleton)
+        assert truth.pose3d is not None
+        self._units = units_of(truth.pose3d)
+        self._tallies: dict[Key, Tally] = {}
 
-    def part(self, row: Row) -> Part:
-        """Return the numbers of a row.
+    def part(self, row: Row, condition: str | None = None, label: str | None = None) -> Part:
+        """Return the numbers of a row, and keep what every unit adds to them.
 
         Of the rows of conditions, those that choose joints alone have breakdowns.
+
+        Args:
+            row: what takes part.
+            condition: name of its condition; None for the whole split.
+            label: its own name there; likewise.
         """
         errors, evaluation, poses = self._errors, self._evaluation, self._poses
         if row.candidates is not None:
@@ -90,12 +111,19 @@ class _Scored:
         broken_down = row is _WHOLE or joints is not None
         if joints is not None:
             persons &= joints[:, list(self._split.skeleton.scored)].any(1)
+        values = evaluation.values(persons, joints)
+        for name in _available(values, poses):
+            self._tallies[Key(name, condition, label)] = tally(values[name], self._units)
         return Part(
-            _numbers(evaluation.values(persons, joints), poses, broken_down),
+            _numbers(values, poses, broken_down),
             int(images.sum()),
             int(persons.sum()),
             int(images[poses.image_index].sum()),
         )
+
+    def sample(self) -> Sample3D:
+        """Return what every unit adds to the numbers of all parts so far."""
+        return sample_3d(self._units, self._tallies)
 
     def counts(self) -> dict[str, int]:
         """Return how many there are of everything."""
@@ -161,15 +189,21 @@ def _has_keypoints(poses: Poses) -> bool:
     return not len(poses) or bool(poses.keypoints.any())
 
 
+def _available(values: Iterable[str], poses: Poses) -> list[str]:
+    """Return the names of the metrics that these poses allow."""
+    if _has_keypoints(poses):
+        return list(values)
+    # Poses that were made for known persons need no place in the image to be compared with them.
+    paired = () if poses.person_ids is None else _PAIRED
+    return [name for name in values if name in paired]
+
+
 def _numbers(values: Mapping[str, Value], poses: Poses, broken_down: bool) -> dict[str, Metric]:
     """Return the metrics in the catalogue's order."""
-    # Poses that were made for known persons need no place in the image to be compared with them.
-    unavailable = set(values) - set(() if poses.person_ids is None else _PAIRED)
-    if _has_keypoints(poses):
-        unavailable = set()
+    available = set(_available(values, poses))
     found = {}
     for name, known in METRICS.items():
-        if name in unavailable:
+        if name in values and name not in available:
             found[name] = Metric(None, 0, known.higher_is_better, _NO_KEYPOINTS, known.unit)
         elif name in values:
             value = values[name]

@@ -20,6 +20,7 @@ from crowdbench.environment import describe_environment, now
 from crowdbench.errors import MissingError, UsageError
 from crowdbench.merging import AS_THEY_ARE
 from crowdbench.metrics.official import CheckResult, check_official
+from crowdbench.metrics.sample import write_sample
 from crowdbench.predictor import PRECISIONS, Request
 from crowdbench.record import Environment, Run, RunFolder
 from crowdbench.registry import load_predictor
@@ -36,7 +37,10 @@ from crowdbench.weights import find_weights
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What a user asks of ``run`` or ``predict``; the fields are the command's options."""
+    """What a user asks of ``run`` or ``predict``; the fields are the command's options.
+
+    `resamples` are those of ``--bootstrap``, 0 for none.
+    """
 
     predictor: str
     split: str | None = None
@@ -59,6 +63,7 @@ class Job(msgspec.Struct, frozen=True):
     overwrite: bool = False
     quiet: bool = True
     conditions: ConditionSettings = ConditionSettings()
+    resamples: int = 1_000
 
 
 class Prepared(NamedTuple):
@@ -69,10 +74,26 @@ class Prepared(NamedTuple):
     split: Split
 
 
+class Scoring(NamedTuple):
+    """How a prediction is to be scored.
+
+    Attributes:
+        conditions: to evaluate, resolved.
+        resamples: for intervals; 0 for none.
+        progress: shows it.
+    """
+
+    conditions: ConditionSettings
+    resamples: int
+    progress: Progress
+
+
 def run_job(job: Job) -> tuple[RunFolder, Metrics]:
     """Predict and score; return the run folder and the metrics."""
     prepared, candidates = predict_job(job)
-    return prepared.folder, _score(prepared, candidates, prepared.run.conditions)
+    run = prepared.run
+    asked = Scoring(run.conditions, run.resamples, Progress(job.quiet))
+    return prepared.folder, _score(prepared, candidates, asked)
 
 
 def predict_job(job: Job) -> tuple[Prepared, Candidates]:
@@ -111,6 +132,7 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
         job.annotations is not None,
         {"unknown_images": job.unknown_images},
         conditions,
+        job.resamples,
     )
     folder = RunFolder(job.output or Path("runs") / f"{_short_name(job, card)}@{split.name}")
     goes_on = folder.check_for(run, job.overwrite, job.resume)
@@ -160,7 +182,11 @@ def _short_name(job: Job, card: Card) -> str:
 
 
 def score_run(
-    path: Path, root: Path | None = None, conditions: ConditionSettings | None = None
+    path: Path,
+    root: Path | None = None,
+    conditions: ConditionSettings | None = None,
+    resamples: int | None = None,
+    quiet: bool = True,
 ) -> tuple[RunFolder, Metrics]:
     """Score the candidates of a run folder, without the model; return folder and metrics.
 
@@ -168,10 +194,16 @@ def score_run(
         path: the run folder.
         root: folder of the data sets, or None for where the run found them.
         conditions: the conditions to evaluate, or None for those the run was asked for.
+        resamples: for intervals, 0 for none; or None for as many as the run was asked for.
+        quiet: whether to show no progress.
     """
     folder = RunFolder(path)
     run = folder.read(Run)
-    asked = run.conditions if conditions is None else resolve(conditions, run.split.skeleton)
+    asked = Scoring(
+        run.conditions if conditions is None else resolve(conditions, run.split.skeleton),
+        run.resamples if resamples is None else resamples,
+        Progress(quiet),
+    )
     folder.sweep()
     split = load_run_split(folder, run, root)
     return folder, _score(Prepared(folder, run, split), read_candidates(folder, run), asked)
@@ -213,10 +245,21 @@ def check_run(folder: RunFolder, tool: str, root: Path | None = None) -> CheckRe
     )
 
 
-def _score(prepared: Prepared, candidates: Candidates, conditions: ConditionSettings) -> Metrics:
+def _score(prepared: Prepared, candidates: Candidates, asked: Scoring) -> Metrics:
     folder, run, split = prepared
     clock = time.perf_counter()
-    metrics, worst = score_candidates(folder, run, split, candidates, conditions)
+    metrics, worst, sample = score_candidates(
+        folder, run, split, candidates, asked.conditions, with_sample=asked.resamples > 0
+    )
+    if sample is None:
+        folder.matches.unlink(missing_ok=True)
+    else:
+        # It needs scipy, which takes longer to import than a small split to score.
+        from crowdbench.running.resample import with_intervals
+
+        with asked.progress.working(f"{asked.resamples:,} resamples"):
+            metrics = with_intervals(metrics, sample, asked.resamples)
+        write_sample(folder.matches, sample)
     environment = folder.read(Environment)
     seconds = environment.seconds | {"score": round(time.perf_counter() - clock, 3)}
     folder.write(msgspec.structs.replace(environment, seconds=seconds))

@@ -40,11 +40,19 @@ def test_two_runs_are_printed_side_by_side_and_written(
     records = [json.loads((tmp_path / run / "metrics.json").read_text()) for run in runs]
     first, second = (100 * record["metrics"]["AP"]["value"] for record in records)
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert ["metric", "good", "moved", "n"] in lines
-    assert ["AP", f"{first:.2f}", f"{second:.2f}", f"({second - first:+.2f})", "41"] in lines
+    header = "metric good moved difference 95 % interval p (Holm) P(worse) detectable n"
+    assert header.split() in lines
+    [ap] = [line for line in lines if line[:3] == ["AP", f"{first:.2f}", f"{second:.2f}"]]
+    assert ap[3].rstrip("*") == f"{second - first:+.2f}"
+    assert (ap[5], ap[-1]) == ("to", "41")
     for name in records[0]["conditions"]:
         assert f"{records[0]['condition_facts'][name]['title']}: AP" in done.stdout
-    assert "is not tested here" in done.stdout
+    assert "would be found 8 times of 10." in done.stdout
+    assert "The runs were evaluated on the same 1,000 resamples of the 8 images" in done.stdout
+    compared = json.loads((tmp_path / "runs/comparison/comparison.json").read_text())
+    assert compared["metrics"]["AP"][1]["paired"]["p_adjusted"] <= 1
+    assert compared["conditions"]["person-iou"]["rows"][0]["paired"][1] is not None
+    assert compared["robustness"]["detector-confidence"]["AP_area"][1]["paired"] is not None
     assert "comparison: runs/comparison/index.html" in done.stdout
     files = contents(tmp_path / "runs/comparison")
     assert {"comparison.json", "comparison.md", "index.html"} <= files.keys()
@@ -109,13 +117,19 @@ def test_other_annotations_are_never_compared(
 def test_runs_that_were_asked_for_other_conditions_are_compared_in_what_both_have(
     crowdbench: Crowdbench, runs: list[str], tmp_path: Path
 ) -> None:
-    make(crowdbench, PREDICTIONS, "cut", "--conditions", "size,person-iou", "--bins", "size=0,64")
+    conditions = ("--conditions", "size,person-iou", "--bins", "size=0,64")
+    make(crowdbench, PREDICTIONS, "cut", *conditions, "--bootstrap", "off")
     done = crowdbench("compare", runs[0], "cut")
     assert done.returncode == 0, done.stderr
     compared = json.loads((tmp_path / "runs/comparison/comparison.json").read_text())
     assert list(compared["conditions"]) == ["person-iou"]
     assert "left out: size in cut: another rule: " in done.stdout
     assert "left out: detector-confidence in cut: not evaluated" in done.stdout
+    assert (
+        "note: Whether the differences of cut to good are more than chance is not tested: cut was "
+        "scored without resampling; `crowdbench score` does it."
+    ) in done.stderr
+    assert compared["bootstrap"] is None
 
 
 def test_what_cannot_be_compared_ends_in_one_message(

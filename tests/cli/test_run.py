@@ -22,6 +22,7 @@ FILES = {
     "run.json",
     "environment.json",
     "metrics.json",
+    "matches.npz",
     "worst_images.json",
     "predictions.json",
 }
@@ -32,7 +33,7 @@ def test_a_run_prints_the_table_and_leaves_the_whole_record(
 ) -> None:
     done = crowdbench(*replay(ANNOTATIONS, PREDICTIONS, report=True))
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == "note: intervals rest on 8 images and are coarse\n"
     metrics = json.loads((tmp_path / "runs/replay@annotations/metrics.json").read_text())
     ap = metrics["metrics"]["AP"]["value"]
     assert f"{100 * ap:.2f}" in done.stdout
@@ -380,6 +381,8 @@ def test_a_split_without_public_ground_truth_leaves_predictions_and_says_why(
         assert metric["value"] is None
         assert "not public" in metric["reason"]
     assert len(json.loads((tmp_path / "r/predictions.json").read_text())) == len(predictions)
+    assert json.loads(done.stdout)["bootstrap"] is None
+    assert not (tmp_path / "r/matches.npz").exists()
     assert "not public" in (tmp_path / "r/report/report.md").read_text()
     checked = crowdbench("score", "r", "--quiet", "--check", "pycocotools")
     assert checked.returncode == 3

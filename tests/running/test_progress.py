@@ -54,17 +54,12 @@ def test_short_or_quiet_work_says_nothing(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_terminal_gets_a_bar_with_rate_and_time_left(tmp_path: Path) -> None:
-    code = (
-        "import time; from crowdbench.running.progress import Progress\n"
-        "with Progress(quiet=False) as shown:\n"
-        "    shown.start('a [bold] name', 8, 2)\n"
-        "    for _ in range(3): time.sleep(0.2); shown.advance(2)\n"
-    )
+def on_a_terminal(code: str, folder: Path) -> str:
+    """Return what a Python program shows on a terminal."""
     mine, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, stderr=theirs, env=environment
+        [sys.executable, "-c", code], cwd=folder, stderr=theirs, env=environment
     ) as process:
         os.close(theirs)
         parts = []
@@ -74,9 +69,35 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left(tmp_path: Path) -> None:
         except OSError:  # the other end is closed
             pass
     os.close(mine)
-    said = b"".join(parts).decode()
     assert process.returncode == 0
+    return b"".join(parts).decode()
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_time_left(tmp_path: Path) -> None:
+    code = (
+        "import time; from crowdbench.running.progress import Progress\n"
+        "with Progress(quiet=False) as shown:\n"
+        "    shown.start('a [bold] name', 8, 2)\n"
+        "    for _ in range(3): time.sleep(0.2); shown.advance(2)\n"
+    )
+    said = on_a_terminal(code, tmp_path)
     assert "a [bold] name" in said
     assert "8/8" in said
     assert "images/s" in said
     assert "\x1b[?25h" in said  # the cursor is there again
+
+
+def test_work_without_a_known_end_is_shown_on_a_terminal_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = (
+        "from crowdbench.running.progress import Progress\n"
+        "with Progress(quiet={}).working('1,000 resamples'): pass\n"
+    )
+    said = on_a_terminal(code.format(False), tmp_path)
+    assert "1,000 resamples" in said
+    assert said.endswith("\x1b[2K")  # and wiped out again
+    assert on_a_terminal(code.format(True), tmp_path) == ""
+    with Progress(quiet=False).working("1,000 resamples"):
+        pass
+    assert capsys.readouterr() == ("", "")
