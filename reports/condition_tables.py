@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 from msgspec import UNSET, UnsetType
 
-from crowdbench.metrics.catalogue import in_usual_order
+from crowdbench.metrics.catalogue import in_usual_order, main_metric
 from crowdbench.results import ConditionDescription, ConditionFacts, ConditionRow, Metric, Metrics
 from crowdbench.terminal import number
 from reports.footnotes import Footnotes
+from reports.intervals import interval_of, interval_text, level_text
 from reports.naming import file_name
 from reports.tables import NONE, Table
 
@@ -26,34 +27,50 @@ _MOST_OTHERS = 6
 def condition_tables(metrics: Metrics) -> dict[str, Table]:
     """Return by condition the metrics of its rows; conditions without rows have no table."""
     return {
-        name: _condition_table(name, metrics.condition_facts[name], rows)
+        name: _condition_table(name, metrics, rows)
         for name, rows in metrics.conditions.items()
         if rows and name in metrics.condition_facts
     }
 
 
-def _condition_table(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -> Table:
+def _condition_table(name: str, metrics: Metrics, rows: Sequence[ConditionRow]) -> Table:
+    facts, sampled = metrics.condition_facts[name], metrics.bootstrap
     ordered = in_usual_order(dict.fromkeys(metric for row in rows for metric in row.metrics))
     shown = _shown_metrics(rows, ordered)
     counts = _shown_counts(facts, rows)
+    # The interval of the main metric stands beside it.
+    main = main_metric(metrics.metrics)
+    headers: dict[str, tuple[str, ...]] = {metric: (metric,) for metric in shown}
+    intervals: tuple[str, ...] = ()
+    if sampled is not None and main in shown:
+        intervals = (f"{main}, {level_text(sampled)}",)
+        headers[main] += intervals
+    columns = tuple(header for of_metric in headers.values() for header in of_metric)
     footnotes = Footnotes()
     label = facts.axis
     cells = [
         (
             row.label,
             *(NONE if n is None else f"{n:,}" for n in (row_count(row, what) for what in counts)),
-            *(_cell(row.metrics.get(metric), footnotes) for metric in shown),
+            *(
+                cell
+                for metric, of_metric in headers.items()
+                for cell in _cells(row.metrics.get(metric), footnotes)[: len(of_metric)]
+            ),
         )
         for row in rows
     ]
     return Table(
         name=f"condition-{file_name(name)}",
-        data=_condition_data(rows, ordered),
-        header=(label, *counts, *shown),
+        data=_condition_data(rows, ordered, sampled is not None),
+        header=(label, *counts, *columns),
         cells=tuple(cells),
-        numbers=frozenset((*counts, *shown)),
+        numbers=frozenset((*counts, *columns)),
         footnotes=footnotes.texts,
-        sorted_by={label: "row"} | {what: f"n_{what}" for what in counts} | {m: m for m in shown},
+        sorted_by={label: "row"}
+        | {what: f"n_{what}" for what in counts}
+        | {m: m for m in shown}
+        | dict.fromkeys(intervals, f"{main}_low"),
     )
 
 
@@ -90,8 +107,13 @@ def telling_count(condition: ConditionDescription, rows: Iterable[ConditionRow])
     return "boxes" if all(row.n_boxes is not UNSET for row in rows) else "poses"
 
 
-def _condition_data(rows: Sequence[ConditionRow], metrics: Sequence[str]) -> pd.DataFrame:
-    """Return everything the record holds of the rows, a column per number."""
+def _condition_data(
+    rows: Sequence[ConditionRow], metrics: Sequence[str], has_intervals: bool
+) -> pd.DataFrame:
+    """Return everything the record holds of the rows, a column per number.
+
+    Of the intervals it has the ends that are shown.
+    """
     data = []
     for i, row in enumerate(rows, 1):
         fields = {
@@ -106,7 +128,7 @@ def _condition_data(rows: Sequence[ConditionRow], metrics: Sequence[str]) -> pd.
             "n_poses": row.n_poses,
         }
         found = {key: value for key, value in fields.items() if value is not UNSET}
-        data.append(found | _metric_columns(row.metrics, metrics))
+        data.append(found | _metric_columns(row.metrics, metrics, has_intervals))
     order = dict.fromkeys(
         ("row", "label", "threshold", "low", "high", "n_images", "n_persons", "n_boxes", "n_poses")
     )
@@ -118,37 +140,49 @@ def _condition_data(rows: Sequence[ConditionRow], metrics: Sequence[str]) -> pd.
     )
 
 
-def _metric_columns(found: dict[str, Metric], names: Iterable[str]) -> dict[str, object]:
+def _metric_columns(
+    found: dict[str, Metric], names: Iterable[str], has_intervals: bool
+) -> dict[str, object]:
     columns: dict[str, object] = {}
     for name in names:
         metric = found.get(name)
         columns[name] = None if metric is None else metric.value
         columns[f"{name}_n"] = None if metric is None else metric.n
+        if has_intervals:
+            interval = interval_of(metric)
+            ends = (None, None) if interval is None else interval.ends
+            columns[f"{name}_low"], columns[f"{name}_high"] = ends
     reasons = [f"{name}: {m.reason}" for name, m in found.items() if m.reason]
     columns["remarks"] = "; ".join(reasons) or None
     return columns
 
 
 def robustness_table(metrics: Metrics) -> Table:
-    """Return the figures that sum up each condition: a row per condition, a column per figure."""
+    """Return the figures that sum up each condition: a row per condition, a column per figure.
+
+    Intervals stand in brackets.
+    """
     figures = dict.fromkeys(name for found in metrics.robustness.values() for name in found)
+    has_intervals = metrics.bootstrap is not None
     footnotes = Footnotes()
     headers = {name: _figure_header(name, metrics) for name in figures}
     data: list[dict[str, object]] = []
     cells = []
     for i, (condition, found) in enumerate(metrics.robustness.items(), 1):
         facts = metrics.condition_facts.get(condition)
-        data.append({"row": i, "condition": condition} | _metric_columns(found, figures))
+        columns = _metric_columns(found, figures, has_intervals)
+        data.append({"row": i, "condition": condition} | columns)
         cells.append(
             (
                 condition if facts is None else facts.title,
-                *(_cell(found.get(name), footnotes) for name in figures),
+                *(_cell_with_interval(found.get(name), footnotes) for name in figures),
             )
         )
-    columns = ("row", "condition", *(c for name in figures for c in (name, f"{name}_n")))
+    suffixes = ("", "_n", "_low", "_high")[: 4 if has_intervals else 2]
+    names = ("row", "condition", *(name + suffix for name in figures for suffix in suffixes))
     return Table(
         name="robustness",
-        data=pd.DataFrame(data, columns=[*columns, "remarks"], dtype=object),
+        data=pd.DataFrame(data, columns=[*names, "remarks"], dtype=object),
         header=("condition", *headers.values()),
         cells=tuple(cells),
         numbers=frozenset(headers.values()),
@@ -165,10 +199,17 @@ def _figure_header(name: str, metrics: Metrics) -> str:
     return f"{name} ({'lower' if directions == {False} else 'higher'} is better)"
 
 
-def _cell(metric: Metric | None, footnotes: Footnotes) -> str:
-    """Return the text of a cell, with the mark of its reason."""
-    return (
-        NONE
-        if metric is None
-        else number(metric.value, metric.unit) + footnotes.mark(metric.reason)
-    )
+def _cells(metric: Metric | None, footnotes: Footnotes) -> tuple[str, str]:
+    """Return the texts of a number, with the mark of its reason, and of its interval."""
+    if metric is None:
+        return NONE, NONE
+    interval = interval_text(interval_of(metric), metric.unit, 1)
+    return number(metric.value, metric.unit) + footnotes.mark(metric.reason), interval
+
+
+def _cell_with_interval(metric: Metric | None, footnotes: Footnotes) -> str:
+    """Return e.g. ``4.99 (4.10 - 5.92)``, with the mark of the reason."""
+    cell, interval = _cells(metric, footnotes)[0], interval_of(metric)
+    if metric is None or interval is None:
+        return cell
+    return f"{cell} ({interval_text(interval, metric.unit)})"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from crowdbench.errors import CrowdbenchError, InputError
-from crowdbench.record import Environment, Run, RunFolder, are_of_one_run
+from crowdbench.errors import CrowdbenchError
+from crowdbench.record import Environment, Run, RunFolder
 from crowdbench.results import CrowdImages, Metrics, WorstImages
 from reports.condition_tables import condition_tables, robustness_table
 from reports.crowd_plot import crowd_plot
@@ -192,12 +192,7 @@ def read_content(folder: RunFolder) -> Content:
         MissingError: if the folder holds no scored run.
         InputError: if a record is broken, or the records do not belong together.
     """
-    run, metrics = folder.read(Run), folder.read(Metrics)
-    if not are_of_one_run(run, metrics):
-        raise InputError(
-            f"{folder.path}: metrics.json has another signature than run.json, so its numbers are "
-            f"of another run: run `crowdbench score {folder.path}`"
-        )
+    run, metrics = folder.read_scored()
     worst = folder.read(WorstImages) if folder.has(WorstImages) else None
     return Content(
         run=run,

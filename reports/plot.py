@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from crowdbench.results import ConditionRow
 from reports.figure import MUTED, SMALL, plain_text, save_figure, svg_of
+from reports.intervals import interval_of
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,39 @@ def mark_gap(axes: Axes, place: float, *, has_persons: bool, **look: Any) -> Non
         fontsize=SMALL,
         **look,
     )
+
+
+def percent_ends(row: ConditionRow | None, metric: str) -> tuple[float, float]:
+    """Return the ends of the interval of a row's metric in percent, NaN where there is none."""
+    interval = interval_of(None if row is None else row.metrics.get(metric))
+    low, high = (math.nan, math.nan) if interval is None else interval.ends
+    return 100 * low, 100 * high
+
+
+def draw_intervals(
+    axes: Axes,
+    x: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    colour: str,
+    *,
+    is_curve: bool,
+) -> None:
+    """Draw intervals behind what they are of: a band along a curve, else a bar at each place.
+
+    Args:
+        axes: the panel.
+        x: the places.
+        ends: low and high at each; NaN where there is none.
+        colour: of the curve or the points.
+        is_curve: whether the places are points of a scale, so that what lies between has a meaning.
+    """
+    lows, highs = [low for low, _ in ends], [high for _, high in ends]
+    if all(math.isnan(low) for low in lows):
+        return
+    if is_curve:
+        axes.fill_between(x, lows, highs, color=colour, alpha=0.18, linewidth=0, zorder=1.5)
+    else:
+        axes.vlines(x, lows, highs, color=colour, alpha=0.3, linewidth=6.5, zorder=1.5)
 
 
 def label_counts(axes: Axes, most: int = 2) -> None:

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from msgspec import UNSET
 
 from crowdbench.metrics.catalogue import METRICS
-from crowdbench.results import ConditionFacts, ConditionRow, KeypointMetrics, Metrics
+from crowdbench.results import Bootstrap, ConditionFacts, ConditionRow, KeypointMetrics, Metrics
 from reports.condition_tables import row_count, telling_count
 from reports.figure import (
     FONT_SIZE,
@@ -31,13 +31,16 @@ from reports.figure import (
     style,
     text_width,
 )
+from reports.intervals import level_text
 from reports.naming import file_name
 from reports.plot import (
     PRECISION_RECALL,
     Plot,
     condition_label,
+    draw_intervals,
     label_counts,
     mark_gap,
+    percent_ends,
     precision_points,
 )
 
@@ -60,14 +63,16 @@ _MOST_NUMBERS = 14
 def condition_plots(metrics: Metrics) -> dict[str, Plot]:
     """Return by condition the metrics over its rows; conditions without rows have no plot."""
     return {
-        name: _condition(name, metrics.condition_facts[name], rows)
+        name: _condition(name, metrics.condition_facts[name], rows, metrics.bootstrap)
         for name, rows in metrics.conditions.items()
         if rows and name in metrics.condition_facts
     }
 
 
 @style()
-def _condition(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -> Plot:
+def _condition(
+    name: str, facts: ConditionFacts, rows: Sequence[ConditionRow], sampled: Bootstrap | None
+) -> Plot:
     """Return the metrics over the rows of a condition, and below them what takes part in each."""
     thresholds = [float(row.threshold) for row in rows if row.threshold is not UNSET]
     is_scale = len(thresholds) == len(rows) and _is_scale(thresholds)
@@ -85,7 +90,10 @@ def _condition(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -
         _label_scale(lower, thresholds, labels, room)
     else:
         label_categories(lower, labels, angle)
-    upper.set_ylim(*percent_limits(v for values in lines.values() for v in values if v == v))
+    ends_of_first = [percent_ends(row, metric) for metric in [*lines][:1] for row in rows]
+    drawn_values = itertools.chain(*lines.values(), *ends_of_first)
+    upper.set_ylim(*percent_limits(v for v in drawn_values if v == v))
+    draw_intervals(upper, x, ends_of_first, STYLES[0].colour, is_curve=bool(thresholds))
     _mark_gaps(upper, rows, x, next(iter(lines.values()), []))
     ends, names, colours = [], [], []
     for i, (metric, values) in enumerate(lines.items()):
@@ -127,9 +135,12 @@ def _condition(name: str, facts: ConditionFacts, rows: Sequence[ConditionRow]) -
     for axes in (upper, lower):
         axes.yaxis.set_label_coords(-0.5 / room, 0.5)
     lower.set_xlabel(condition_label(facts.axis, facts.harder))
-    return Plot(
-        f"condition-{file_name(name)}", facts.title, _condition_caption(facts, rows, what), figure
-    )
+    intervals = ""
+    if sampled is not None and any(low == low for low, _ in ends_of_first):
+        drawn_as = "Band" if thresholds else "Bars"
+        intervals = f" {drawn_as}: the {level_text(sampled)} intervals of {next(iter(lines))}."
+    caption = _condition_caption(facts, rows, what, intervals)
+    return Plot(f"condition-{file_name(name)}", facts.title, caption, figure)
 
 
 def _drawn(facts: ConditionFacts, rows: Sequence[ConditionRow]) -> list[str]:
@@ -198,7 +209,9 @@ def _label_scale(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
-def _condition_caption(facts: ConditionFacts, rows: Sequence[ConditionRow], what: str) -> str:
+def _condition_caption(
+    facts: ConditionFacts, rows: Sequence[ConditionRow], what: str, intervals: str
+) -> str:
     persons = [row.n_persons for row in rows]
     low, high = min(persons), max(persons)
     n = f"{low:,}" if low == high else f"{low:,} to {high:,}"
@@ -206,7 +219,7 @@ def _condition_caption(facts: ConditionFacts, rows: Sequence[ConditionRow], what
     hollow = f" Hollow points rest on fewer than {_FEW} persons." if _has_few(rows) else ""
     return (
         f"Above, the metrics; below, the {what} that take part. n = {n} evaluated persons "
-        f"{each[facts.kind]}.{hollow} Rule: {facts.rule}."
+        f"{each[facts.kind]}.{hollow}{intervals} Rule: {facts.rule}."
     )
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crowdbench.metrics.catalogue import METRICS
-from crowdbench.results import ConditionFacts, Metrics
+from crowdbench.results import Bootstrap, ConditionFacts, Metric, Metrics
 from crowdbench.terminal import UNIT_SIGNS, number
 from reports import wording
 from reports.comparison import differences
 from reports.content import Content
+from reports.intervals import interval_of, interval_text, level_text
 from reports.naming import file_name
 from reports.page import render_page
 from reports.plot import Plot
@@ -27,13 +28,17 @@ _HEADLINES_3D = (
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure at the head of the page: its name, value and unit, and what else to know."""
+    """A figure at the head of the page: its name, value and unit, and what else to know.
+
+    The interval is empty where there is none.
+    """
 
     name: str
     value: str
     unit: str
     description: str
     remark: str
+    interval: str
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,17 @@ def _headlines(metrics: Metrics) -> list[Headline]:
                 UNIT_SIGNS[metric.unit],
                 "" if known is None else known.description,
                 f"n = {metric.n:,}" if metric.value is not None else metric.reason or "no value",
+                _interval_words(metric, metrics.bootstrap),
             )
         )
     return headlines
+
+
+def _interval_words(metric: Metric, sampled: Bootstrap | None) -> str:
+    interval = interval_of(metric)
+    if sampled is None or interval is None:
+        return ""
+    return f"{level_text(sampled)}: {interval_text(interval, metric.unit, 1)}"
 
 
 def _conditions(content: Content) -> list[ConditionSection]:

@@ -6,34 +6,33 @@ are made from it alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from crowdbench.errors import InputError, UsageError
 from crowdbench.files import FileDigest
 from crowdbench.metrics.catalogue import in_usual_order, main_metric
+from crowdbench.metrics.sample import Key
 from crowdbench.protocol import Protocol
-from crowdbench.record import Run, RunFolder, are_of_one_run
+from crowdbench.protocol_differences import Difference, protocol_differences
+from crowdbench.record import Run, RunFolder
 from crowdbench.results import (
+    Bootstrap,
     ConditionDescription,
     ConditionRow,
     Metric,
     Metrics,
+    Paired,
     PckCurve,
     PrecisionCurve,
 )
 from reports.naming import run_names
-from reports.protocol_differences import (
-    Difference,
-    differences_words,
-    join_names,
-    protocol_differences,
-)
+from reports.side_by_side_pairing import Figures, Pairs, pair_runs
+from reports.side_by_side_protocol import check_comparable, protocol_notes
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,9 +78,11 @@ class ComparedMetric(Metric, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     Attributes:
         difference: its value less the first run's, in its unit; null when either is null.
+        paired: whether the difference is more than chance; null where that is not tested.
     """
 
     difference: float | None
+    paired: Paired | None = None
 
 
 class ComparedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,11 +92,13 @@ class ComparedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         label: of the row.
         runs: the row of each run, in the order of the runs; null where the run has none.
         differences: of the main metric, to the first run's; null where either has none.
+        paired: whether each of them is more than chance; null where that is not tested.
     """
 
     label: str
     runs: tuple[ConditionRow | None, ...]
     differences: tuple[float | None, ...]
+    paired: tuple[Paired | None, ...]
 
 
 class ComparedCondition(ConditionDescription, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +137,8 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         left_out: what of the conditions is not.
         robustness: by condition, the figures that sum up its rows.
         notes: what a reader must know before comparing, as sentences.
+        bootstrap: how the images were drawn, the same ones for all runs, to tell differences from
+            chance; null where no difference is tested.
     """
 
     schema_version: int
@@ -144,6 +149,7 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_out: tuple[LeftOut, ...]
     robustness: dict[str, dict[str, tuple[ComparedMetric | None, ...]]]
     notes: tuple[str, ...]
+    bootstrap: Bootstrap | None
 
 
 def compare_runs(paths: Sequence[Path], allow_mixed: bool = False) -> Comparison:
@@ -157,19 +163,21 @@ def compare_runs(paths: Sequence[Path], allow_mixed: bool = False) -> Comparison
         UsageError: if there are fewer than two runs, one is given twice, or their protocols do not
             allow to compare them; the message names where they differ.
         MissingError: if a folder holds no scored run.
-        InputError: if a record is broken, or its two files do not belong together.
+        InputError: if a record is broken, or its files do not belong together.
     """
     names = run_names(paths)
-    records = [_read(path) for path in paths]
+    folders = [RunFolder(path) for path in paths]
+    records = [folder.read_scored() for folder in folders]
     protocols = [metrics.protocol for _, metrics in records]
     differences = [
         tuple(d for d in protocol_differences(p, protocols[0]) if d.comparable != "always")
         for p in protocols
     ]
-    _check_comparable(names, differences, allow_mixed)
+    check_comparable(names, differences, allow_mixed)
     metrics = [found for _, found in records]
     main = main_metric(name for found in metrics for name in found.metrics)
-    conditions, robustness, left_out = _compare_conditions(names, metrics, main)
+    pairs = pair_runs(folders, names, metrics, main)
+    conditions, figures, left_out = _compare_conditions(names, metrics, main)
     return Comparison(
         schema_version=SCHEMA_VERSION,
         runs=tuple(
@@ -177,39 +185,13 @@ def compare_runs(paths: Sequence[Path], allow_mixed: bool = False) -> Comparison
             for name, record, found in zip(names, records, differences, strict=True)
         ),
         main_metric=main,
-        metrics=_compare_metrics([found.metrics for found in metrics]),
-        conditions=conditions,
+        metrics=_compare_metrics([found.metrics for found in metrics], pairs),
+        conditions=_pair_rows(conditions, main, pairs),
         left_out=left_out,
-        robustness=robustness,
-        notes=tuple(_notes(names, protocols, differences)),
+        robustness=_compare_figures(figures, conditions, main, pairs),
+        notes=(*protocol_notes(names, protocols, differences), *pairs.notes),
+        bootstrap=pairs.bootstrap,
     )
-
-
-def _read(path: Path) -> tuple[Run, Metrics]:
-    folder = RunFolder(path)
-    run, metrics = folder.read(Run), folder.read(Metrics)
-    if not are_of_one_run(run, metrics):
-        raise InputError(
-            f"{path}: metrics.json has another protocol than run.json, so its numbers are of "
-            f"another run: run `crowdbench score {path}`"
-        )
-    return run, metrics
-
-
-def _check_comparable(
-    names: Sequence[str], differences: Sequence[tuple[Difference, ...]], allow_mixed: bool
-) -> None:
-    grave = [tuple(d for d in found if d.comparable == "never") for found in differences]
-    if clauses := differences_words(names, grave):
-        raise UsageError(
-            f"not comparable with {names[0]}: {'; '.join(clauses)}. These are numbers of another "
-            "measurement, which no option compares: choose runs of the same data and rules"
-        )
-    if not allow_mixed and (clauses := differences_words(names, differences)):
-        raise UsageError(
-            f"not the protocol of {names[0]}: {'; '.join(clauses)}. --allow-mixed compares them "
-            "all the same and marks what differs"
-        )
 
 
 def _describe(
@@ -233,18 +215,31 @@ def _describe(
     )
 
 
-def _compare_metrics(
-    runs: Sequence[dict[str, Metric]],
-) -> dict[str, tuple[ComparedMetric | None, ...]]:
+_Tests = Mapping[Key, Paired]
+_Found = dict[str, tuple[ComparedMetric | None, ...]]
+
+
+def _compare_metrics(runs: Sequence[dict[str, Metric]], pairs: Pairs) -> _Found:
     """Return the metrics of all runs beside the first run's, in their usual order."""
-    found = _in_order(runs)
+    directions = [{Key(name): m.higher_is_better for name, m in run.items()} for run in runs]
+    return _side_by_side(runs, [pairs.of_keys(i, d) for i, d in enumerate(directions)])
+
+
+def _side_by_side(
+    runs: Sequence[dict[str, Metric]], tests: Sequence[_Tests], condition: str | None = None
+) -> _Found:
     return {
-        name: tuple(_beside(run.get(name), runs[0].get(name)) for run in runs)
-        for name in in_usual_order(found)
+        name: tuple(
+            _beside(run.get(name), runs[0].get(name), found.get(Key(name, condition)))
+            for run, found in zip(runs, tests, strict=True)
+        )
+        for name in in_usual_order(_in_order(runs))
     }
 
 
-def _beside(here: Metric | None, first: Metric | None) -> ComparedMetric | None:
+def _beside(
+    here: Metric | None, first: Metric | None, paired: Paired | None
+) -> ComparedMetric | None:
     if here is None:
         return None
     return ComparedMetric(
@@ -253,7 +248,9 @@ def _beside(here: Metric | None, first: Metric | None) -> ComparedMetric | None:
         here.higher_is_better,
         here.reason,
         here.unit,
+        interval=here.interval,
         difference=_difference(here, first),
+        paired=paired,
     )
 
 
@@ -264,18 +261,21 @@ def _difference(here: Metric | None, first: Metric | None) -> float | None:
 
 
 _Conditions = dict[str, ComparedCondition]
-_Robustness = dict[str, dict[str, tuple[ComparedMetric | None, ...]]]
+# By condition, the figures of every run; none of a run that is not compared there.
+_Figures = dict[str, list[dict[str, Metric]]]
 
 
 def _compare_conditions(
     names: Sequence[str], runs: Sequence[Metrics], main: str
-) -> tuple[_Conditions, _Robustness, tuple[LeftOut, ...]]:
+) -> tuple[_Conditions, _Figures, tuple[LeftOut, ...]]:
     """Return the conditions that two or more runs have by one rule, and what is left out.
+
+    No difference of their rows is tested yet.
 
     Where rules differ, that of the first run which has rows is the one to compare by.
     """
     conditions: _Conditions = {}
-    robustness: _Robustness = {}
+    figures: _Figures = {}
     left_out: list[LeftOut] = []
     for condition in _in_order([run.condition_facts for run in runs]):
         with_rows = [run for run in runs if run.conditions.get(condition)]
@@ -293,10 +293,10 @@ def _compare_conditions(
         if len(compared) < 2:
             continue
         conditions[condition] = _compare_rows(condition, taken, compared, main)
-        figures = [{} if run is None else run.robustness.get(condition, {}) for run in taken]
-        if any(figures):
-            robustness[condition] = _compare_metrics(figures)
-    return conditions, robustness, tuple(left_out)
+        found = [{} if run is None else run.robustness.get(condition, {}) for run in taken]
+        if any(found):
+            figures[condition] = found
+    return conditions, figures, tuple(left_out)
 
 
 def _reason(condition: str, run: Metrics, rule: str | None) -> str | None:
@@ -321,7 +321,8 @@ def _compare_rows(
     for label in _in_order(by_label):
         here = tuple(run.get(label) for run in by_label)
         found = [None if row is None else row.metrics.get(main) for row in here]
-        rows.append(ComparedRow(label, here, tuple(_difference(m, found[0]) for m in found)))
+        differences = tuple(_difference(m, found[0]) for m in found)
+        rows.append(ComparedRow(label, here, differences, (None,) * len(here)))
     rows.sort(key=_place)  # a row that only later runs have is not where it belongs
     return ComparedCondition(
         title=facts.title,
@@ -334,6 +335,54 @@ def _compare_rows(
     )
 
 
+def _pair_rows(conditions: _Conditions, main: str, pairs: Pairs) -> _Conditions:
+    """Return the conditions with the tests of their rows: one family for each run."""
+    tests = []
+    for i in range(len(pairs.numbers)):
+        directions = {
+            Key(main, name, row.label): here.metrics[main].higher_is_better
+            for name, condition in conditions.items()
+            for row in condition.rows
+            if (here := row.runs[i]) is not None and row.differences[i] is not None
+        }
+        tests.append(pairs.of_keys(i, directions))
+    return {
+        name: msgspec.structs.replace(
+            condition,
+            rows=tuple(
+                msgspec.structs.replace(
+                    row, paired=tuple(found.get(Key(main, name, row.label)) for found in tests)
+                )
+                for row in condition.rows
+            ),
+        )
+        for name, condition in conditions.items()
+    }
+
+
+def _compare_figures(
+    figures: _Figures, conditions: _Conditions, main: str, pairs: Pairs
+) -> dict[str, _Found]:
+    """Return the figures that sum up conditions beside the first run's."""
+    tests = []
+    for i in range(len(pairs.numbers)):
+        to_test = {
+            name: Figures(
+                conditions[name],
+                _rows_of(conditions[name], 0),
+                _rows_of(conditions[name], i),
+                {figure: metric.higher_is_better for figure, metric in found[i].items()},
+            )
+            for name, found in figures.items()
+        }
+        tests.append(pairs.of_figures(i, main, to_test))
+    return {name: _side_by_side(found, tests, name) for name, found in figures.items()}
+
+
+def _rows_of(condition: ComparedCondition, run: int) -> list[ConditionRow]:
+    return [row for compared in condition.rows if (row := compared.runs[run]) is not None]
+
+
 def _place(row: ComparedRow) -> float:
     """Return the value that a row stands for; levels have none and stay as they are."""
     for run in row.runs:
@@ -342,30 +391,6 @@ def _place(row: ComparedRow) -> float:
         if run is not None and run.low is not msgspec.UNSET:
             return float("-inf") if run.low is None else run.low
     return 0.0
-
-
-def _notes(
-    names: Sequence[str],
-    protocols: Sequence[Protocol],
-    differences: Sequence[tuple[Difference, ...]],
-) -> list[str]:
-    """Return what a reader must know before comparing, as sentences."""
-    notes = [
-        f"Not the protocol of {names[0]}: {clause}. Differences come from more than methods."
-        for clause in differences_words(names, differences)
-    ]
-    from_files = [
-        name
-        for name, protocol in zip(names, protocols, strict=True)
-        if protocol.scores == "given" and protocol.boxes in ("none", "predictions")
-    ]
-    if from_files:
-        whose = "all runs" if len(from_files) == len(names) else join_names(from_files)
-        notes.append(
-            f"The poses of {whose} were read from files, which do not say what boxes they were "
-            "made from: these may differ without showing here."
-        )
-    return notes
 
 
 def _in_order(mappings: Sequence[dict[str, Any]]) -> list[str]:

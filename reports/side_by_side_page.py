@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from crowdbench.terminal import DIFFERENCE_UNITS, UNIT_SIGNS, difference, number
+from crowdbench.terminal import DIFFERENCE_UNITS, UNIT_SIGNS, number
+from reports import side_by_side_findings as findings
 from reports import side_by_side_wording as wording
+from reports.intervals import difference_text
 from reports.page import render_page
 from reports.plot import Plot
 from reports.side_by_side import Comparison
-from reports.side_by_side_tables import ComparisonTables
+from reports.side_by_side_tables import DIFFERENCES_TITLE, ComparisonTables
 
 
 class Headline(NamedTuple):
@@ -43,6 +45,8 @@ def comparison_page(
         noticed=wording.noticed_lines(comparison.runs),
         signatures=wording.signature_lines(comparison.runs),
         wording=wording,
+        findings=findings,
+        differences_title=DIFFERENCES_TITLE,
     )
 
 
@@ -61,7 +65,8 @@ def _headlines(comparison: Comparison) -> list[Headline]:
         elif metric.difference is None:
             remark = f"no difference: the first run has no {main}"
         else:
-            remark = f"{difference(metric.difference, unit)} {DIFFERENCE_UNITS[unit]}"
+            change = difference_text(metric.difference, unit, metric.paired)
+            remark = f"{change} {DIFFERENCE_UNITS[unit]}"
         if run.differences:
             remark += "; another protocol"
         headlines.append(Headline(run.name, number(value, unit), UNIT_SIGNS[unit], remark))

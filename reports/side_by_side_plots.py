@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from msgspec import UNSET
 
+from crowdbench.markup import one_line
 from reports.figure import (
     GRID,
     INK,
@@ -31,14 +32,15 @@ from reports.figure import (
     text_width,
 )
 from reports.footnotes import Footnotes
-from reports.markup import one_line
 from reports.naming import file_name
 from reports.plot import (
     PRECISION_RECALL,
     Plot,
     condition_label,
+    draw_intervals,
     label_counts,
     mark_gap,
+    percent_ends,
     precision_points,
 )
 from reports.pose3d_plots import PCK_CURVE, draw_pck_axes
@@ -54,6 +56,12 @@ _FOOTNOTE_LINE, _FOOTNOTE_LETTERS = 0.15, 86
 _FILLED = 0.84
 # Bars narrower than this have no room for their numbers above them.
 _LEAST_WIDTH = 0.26
+
+# Of more runs, the intervals of the first alone are drawn: more of them hide each other.
+_MOST_INTERVALS = 4
+# Between the points of two runs at the same place, as a share of the place.
+_DODGE = 0.14
+_NAN = float("nan")
 
 _Values = list[float | None]
 
@@ -101,13 +109,22 @@ def _condition_plot(
     bars = condition.kind == "levels"
     figure, (upper, lower) = _framed(runs, (2.2, 0.75), bars, bottom)
     values = _percent(condition, main)
+    intervals = _intervals(condition, main)
+    ends = [end for run in intervals for pair in run for end in pair if end == end]
+    shown = [*(v for run in values for v in run if v is not None), *ends]
     if bars:
-        _draw_bars(upper, values, numbers="{:.1f}")
-        upper.set_ylim(0, 1.12 * max(1.0, *(v for run in values for v in run if v is not None)))
+        _draw_bars(upper, values, numbers="{:.1f}", intervals=intervals)
+        upper.set_ylim(0, 1.12 * max(1.0, *shown))
         upper.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
     else:
-        _draw_lines(upper, places, values)
-        upper.set_ylim(*percent_limits(v for run in values for v in run if v is not None))
+        # Bars of intervals would cover each other.
+        step = 0 if thresholds or not ends else min(_DODGE, _FILLED / len(runs))
+        for i, run in enumerate(values):
+            xs = [x + (i - (len(runs) - 1) / 2) * step for x in places]
+            _line(upper, xs, run, i)
+            colour = run_style(i).colour
+            draw_intervals(upper, xs, intervals[i], colour, is_curve=bool(thresholds))
+        upper.set_ylim(*percent_limits(shown))
     _mark_gaps(upper, places, condition, values)
     what, counts = row_counts(condition)
     _draw_counts(lower, places, counts, is_curve=condition.kind == "threshold", bars=bars)
@@ -120,7 +137,15 @@ def _condition_plot(
     lower.set_ylabel(what)
     figure.align_ylabels()
     lower.set_xlabel(condition_label(condition.axis, condition.harder))
-    caption = f"Above, {main}; below, the {what} that take part. Rule: {condition.rule}."
+    caption = f"Above, {main}; below, the {what} that take part."
+    if ends:
+        of_whom = "each run" if len(runs) <= _MOST_INTERVALS else "the first run"
+        caption += (
+            f" {'Bands' if thresholds else 'Bars' if not bars else 'Dark lines'}: intervals of "
+            f"{of_whom} by itself. Where they overlap, runs can differ all the same: the table has "
+            "the tests of the differences."
+        )
+    caption += f" Rule: {condition.rule}."
     return Plot(
         f"condition-{file_name(name)}", one_line(condition.title), one_line(caption), figure
     )
@@ -228,7 +253,12 @@ def _line(
     )
 
 
-def _draw_bars(axes: Axes, runs: Sequence[_Values], numbers: str) -> None:
+def _draw_bars(
+    axes: Axes,
+    runs: Sequence[_Values],
+    numbers: str,
+    intervals: Sequence[Sequence[tuple[float, float]]] = (),
+) -> None:
     """Draw a bar for every run in each group, with its number above it where there is room."""
     width = _FILLED / len(runs)
     n_groups = len(runs[0])
@@ -237,10 +267,15 @@ def _draw_bars(axes: Axes, runs: Sequence[_Values], numbers: str) -> None:
         shift = (i - (len(runs) - 1) / 2) * width
         there = [(x + shift, v) for x, v in enumerate(values) if v is not None]
         axes.bar([x for x, _ in there], [v for _, v in there], 0.9 * width, **_bar_look(i))
-        for place in there if room else ():
+        ends = intervals[i] if intervals else [(_NAN, _NAN)] * n_groups
+        for group, (low, high) in enumerate(ends):
+            if low == low:
+                axes.vlines(group + shift, low, high, color=INK, linewidth=1)
+        tops = [high for (_, high), v in zip(ends, values, strict=True) if v is not None]
+        for (x, v), top in zip(there, tops, strict=True) if room else ():
             axes.annotate(
-                numbers.format(place[1]),
-                place,
+                numbers.format(v),
+                (x, v if top != top else max(v, top)),
                 (0, 1.5),
                 textcoords="offset points",
                 ha="center",
@@ -301,6 +336,20 @@ def _bar_look(index: int) -> dict[str, Any]:
 def _sample(index: int, bars: bool) -> Line2D | Patch:
     """Return what stands for a run in the legend."""
     return Patch(**_bar_look(index)) if bars else Line2D([], [], **_line_look(index))
+
+
+def _intervals(condition: ComparedCondition, main: str) -> list[list[tuple[float, float]]]:
+    """Return the intervals of the main metric to draw of every run by row, NaN for none."""
+    n_runs = len(condition.rows[0].runs)
+    return [
+        [
+            percent_ends(compared.runs[i], main)
+            if n_runs <= _MOST_INTERVALS or not i
+            else (_NAN, _NAN)
+            for compared in condition.rows
+        ]
+        for i in range(n_runs)
+    ]
 
 
 def _percent(condition: ComparedCondition, main: str) -> list[_Values]:

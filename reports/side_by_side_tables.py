@@ -9,20 +9,30 @@ from typing import NamedTuple
 import pandas as pd
 from msgspec import UNSET, UnsetType
 
-from crowdbench.results import ConditionRow, Metric
-from crowdbench.terminal import difference, number, print_table
+from crowdbench.markup import one_line
+from crowdbench.results import ConditionRow, Metric, Paired
+from crowdbench.terminal import number, print_table
 from reports.condition_tables import row_count, telling_count
 from reports.footnotes import Footnotes
-from reports.markup import one_line
+from reports.intervals import (
+    INTERVAL_COLUMNS,
+    PAIRED_COLUMNS,
+    cells_of_test,
+    difference_text,
+    header_of_tests,
+    interval_data,
+    interval_of,
+    paired_data,
+)
 from reports.naming import file_name
 from reports.side_by_side import (
     ComparedCondition,
     ComparedMetric,
     ComparedRow,
-    ComparedRun,
     Comparison,
 )
-from reports.side_by_side_wording import headings_of, left_out_lines, legend
+from reports.side_by_side_findings import main_findings, row_findings
+from reports.side_by_side_wording import headings_of, left_out_lines, legend, tests_have_columns
 from reports.tables import NONE, Table
 
 _FIGURE_COLUMNS = ("value", "difference", "unit", "n", "higher_is_better", "reason")
@@ -30,6 +40,7 @@ _PLACES = ("threshold", "low", "high")
 _SIZES = ("n_images", "n_persons", "n_boxes", "n_poses")
 # With more runs a count of each would make the table too wide to read.
 _MOST_COUNTED = 4
+DIFFERENCES_TITLE = "Is the difference real?"
 _ABSENT = "not among the numbers of this run"
 
 
@@ -38,11 +49,14 @@ class ComparisonTables(NamedTuple):
 
     Attributes:
         metrics: the numbers on the whole split.
+        differences: the tests of their differences, where they are not columns of `metrics`;
+            else None.
         conditions: by condition, its rows.
         robustness: the figures that sum up the conditions; without rows if there are none.
     """
 
     metrics: Table
+    differences: Table | None
     conditions: dict[str, Table]
     robustness: Table
 
@@ -50,6 +64,8 @@ class ComparisonTables(NamedTuple):
         """Write all tables that have rows into a folder."""
         for table in (self.metrics, *self.conditions.values()):
             table.save(folder)
+        if self.differences is not None:
+            self.differences.save(folder)
         if self.robustness.cells:
             self.robustness.save(folder)
 
@@ -57,7 +73,10 @@ class ComparisonTables(NamedTuple):
 def comparison_tables(comparison: Comparison) -> ComparisonTables:
     """Return the tables of a comparison."""
     return ComparisonTables(
-        metrics_table(comparison), condition_tables(comparison), robustness_table(comparison)
+        metrics_table(comparison),
+        differences_table(comparison),
+        condition_tables(comparison),
+        robustness_table(comparison),
     )
 
 
@@ -65,8 +84,13 @@ def print_comparison(comparison: Comparison, path: Path) -> None:
     """Print the tables, what must be known of them, and where the comparison is."""
     tables = comparison_tables(comparison)
     _print_table("Whole split", tables.metrics)
-    for condition, table in tables.conditions.items():
-        _print_table(f"{comparison.conditions[condition].title}: {comparison.main_metric}", table)
+    if tables.differences is not None:
+        _print_table(DIFFERENCES_TITLE, tables.differences)
+    _print_lines(main_findings(comparison))
+    for name, table in tables.conditions.items():
+        condition = comparison.conditions[name]
+        _print_table(f"{condition.title}: {comparison.main_metric}", table)
+        _print_lines(row_findings(comparison, condition))
     if tables.robustness.cells:
         _print_table("Robustness", tables.robustness)
     print(legend(comparison))
@@ -84,9 +108,17 @@ def _print_table(heading: str, table: Table) -> None:
     print()
 
 
+def _print_lines(lines: Sequence[str]) -> None:
+    if lines:
+        print(*lines, "", sep="\n")
+
+
 def metrics_table(comparison: Comparison) -> Table:
-    """Return the numbers on the whole split, a column per run."""
+    """Return the numbers on the whole split, a column per run; of two runs also the tests."""
     footnotes = Footnotes()
+    sampled, with_tests = comparison.bootstrap, tests_have_columns(comparison)
+    tests = () if sampled is None or not with_tests else header_of_tests(sampled)
+    columns = _figure_columns(comparison)
     headings = headings_of(comparison.runs, footnotes)
     cells = []
     for name, figures in comparison.metrics.items():
@@ -100,20 +132,56 @@ def metrics_table(comparison: Comparison) -> Table:
             n = NONE + footnotes.mark(
                 "n: " + ", ".join(f"{n:,} in {run}" for run, n in found.items())
             )
-        cells.append((_metric_name(name, figures), *_figure_cells(figures, footnotes), n))
+        shown = _figure_cells(figures, footnotes, with_tests)
+        cells.append(
+            (_metric_name(name, figures), *shown, *_cells_of_test(figures[-1])[: len(tests)], n)
+        )
     return Table(
         name="metrics",
         data=_data(
-            ("metric", "run", *_FIGURE_COLUMNS),
+            ("metric", "run", *columns),
             [
-                (name, run.name, *_figure_data(figure))
+                (name, run.name, *_figure_data(figure, columns))
                 for name, figures in comparison.metrics.items()
                 for run, figure in zip(comparison.runs, figures, strict=True)
             ],
         ),
-        header=("metric", *headings, "n"),
+        header=("metric", *headings, *tests, "n"),
         cells=tuple(cells),
-        numbers=frozenset((*headings, "n")),
+        numbers=frozenset((*headings, *tests, "n")),
+        footnotes=footnotes.texts,
+    )
+
+
+def differences_table(comparison: Comparison) -> Table | None:
+    """Return the tests of the differences on the whole split, a row per metric and later run.
+
+    None where there are no tests, or where they are in the table of metrics.
+    """
+    if comparison.bootstrap is None or tests_have_columns(comparison):
+        return None
+    footnotes = Footnotes()
+    headings = headings_of(comparison.runs, footnotes)[1:]
+    header = header_of_tests(comparison.bootstrap)
+    rows = [
+        (name, run, heading, figures, figure)
+        for name, figures in comparison.metrics.items()
+        for run, heading, figure in zip(comparison.runs[1:], headings, figures[1:], strict=True)
+        if figure is not None and figure.paired is not None
+    ]
+    columns = ("difference", "unit", *PAIRED_COLUMNS)
+    return Table(
+        name="differences",
+        data=_data(
+            ("metric", "run", *columns),
+            [(name, run.name, *_figure_data(figure, columns)) for name, run, _, _, figure in rows],
+        ),
+        header=("metric", "run", *header),
+        cells=tuple(
+            (_metric_name(name, figures), heading, *_cells_of_test(figure))
+            for name, _, heading, figures, figure in rows
+        ),
+        numbers=frozenset(header),
         footnotes=footnotes.texts,
     )
 
@@ -121,14 +189,14 @@ def metrics_table(comparison: Comparison) -> Table:
 def condition_tables(comparison: Comparison) -> dict[str, Table]:
     """Return by condition its rows, with the main metric of every run; the CSV has every metric."""
     return {
-        name: _condition_table(comparison.runs, name, condition, comparison.main_metric)
+        name: _condition_table(comparison, name, condition)
         for name, condition in comparison.conditions.items()
     }
 
 
-def _condition_table(
-    runs: Sequence[ComparedRun], name: str, condition: ComparedCondition, main: str
-) -> Table:
+def _condition_table(comparison: Comparison, name: str, condition: ComparedCondition) -> Table:
+    runs, main = comparison.runs, comparison.main_metric
+    has_tests = comparison.bootstrap is not None
     footnotes = Footnotes()
     headings = headings_of(runs, footnotes)
     what, counts = row_counts(condition)
@@ -151,12 +219,18 @@ def _condition_table(
     return Table(
         name=f"condition-{file_name(name)}",
         data=_data(
-            ("label", *_PLACES, "run", *_SIZES, *metrics, f"{main}_difference"),
+            (
+                *("label", *_PLACES, "run", *_SIZES, *metrics, f"{main}_difference"),
+                *((f"{main}_low", f"{main}_high", *PAIRED_COLUMNS) if has_tests else ()),
+            ),
             [
-                (compared.label, *_row_data(row, run.name, list(metrics)), difference)
+                (
+                    *(compared.label, *_row_data(row, run.name, list(metrics)), difference),
+                    *((*_ends(row, main), *paired_data(paired)) if has_tests else ()),
+                )
                 for compared in condition.rows
-                for run, row, difference in zip(
-                    runs, compared.runs, compared.differences, strict=True
+                for run, row, difference, paired in zip(
+                    runs, compared.runs, compared.differences, compared.paired, strict=True
                 )
             ],
         ),
@@ -178,6 +252,7 @@ def robustness_table(comparison: Comparison) -> Table:
     """Return the figures that sum up the conditions, a column per run."""
     footnotes = Footnotes()
     headings = headings_of(comparison.runs, footnotes)
+    columns = _figure_columns(comparison)
     rows = [
         (condition, name, figures)
         for condition, by_name in comparison.robustness.items()
@@ -186,9 +261,9 @@ def robustness_table(comparison: Comparison) -> Table:
     return Table(
         name="robustness",
         data=_data(
-            ("condition", "figure", "run", *_FIGURE_COLUMNS),
+            ("condition", "figure", "run", *columns),
             [
-                (condition, name, run.name, *_figure_data(figure))
+                (condition, name, run.name, *_figure_data(figure, columns))
                 for condition, name, figures in rows
                 for run, figure in zip(comparison.runs, figures, strict=True)
             ],
@@ -236,10 +311,25 @@ def _data(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> pd.Data
     return pd.DataFrame(rows, columns=list(columns), dtype=object)
 
 
-def _figure_data(figure: ComparedMetric | None) -> tuple[object, ...]:
+def _figure_columns(comparison: Comparison) -> tuple[str, ...]:
+    """Return what CSV files have of a figure."""
+    if comparison.bootstrap is None:
+        return _FIGURE_COLUMNS
+    return (*_FIGURE_COLUMNS, *INTERVAL_COLUMNS, *PAIRED_COLUMNS)
+
+
+def _figure_data(figure: ComparedMetric | None, columns: Sequence[str]) -> tuple[object, ...]:
     if figure is None:
-        return (None,) * len(_FIGURE_COLUMNS)
-    return tuple(getattr(figure, name) for name in _FIGURE_COLUMNS)
+        return (None,) * len(columns)
+    known = {name: getattr(figure, name) for name in _FIGURE_COLUMNS}
+    known |= zip(INTERVAL_COLUMNS, interval_data(figure), strict=True)
+    known |= zip(PAIRED_COLUMNS, paired_data(figure.paired), strict=True)
+    return tuple(known[name] for name in columns)
+
+
+def _ends(row: ConditionRow | None, metric: str) -> tuple[float | None, float | None]:
+    interval = interval_of(None if row is None else row.metrics.get(metric))
+    return (None, None) if interval is None else interval.ends
 
 
 def _row_data(row: ConditionRow | None, run: str, metrics: Sequence[str]) -> tuple[object, ...]:
@@ -264,13 +354,23 @@ def _metric_name(name: str, figures: Sequence[ComparedMetric | None]) -> str:
     return one_line(name) + (" (lower is better)" if is_lower else "")
 
 
-def _figure_cells(figures: Sequence[ComparedMetric | None], footnotes: Footnotes) -> list[str]:
-    return [
-        NONE + footnotes.mark(_ABSENT)
-        if figure is None
-        else _cell(figure, figure.difference if i else None, footnotes)
-        for i, figure in enumerate(figures)
-    ]
+def _cells_of_test(figure: ComparedMetric | None) -> tuple[str, ...]:
+    if figure is None:
+        return cells_of_test(None, "fraction", None)
+    return cells_of_test(figure.difference, figure.unit, figure.paired)
+
+
+def _figure_cells(
+    figures: Sequence[ComparedMetric | None], footnotes: Footnotes, without_difference: bool = False
+) -> list[str]:
+    cells = []
+    for i, figure in enumerate(figures):
+        if figure is None:
+            cells.append(NONE + footnotes.mark(_ABSENT))
+            continue
+        change = figure.difference if i and not without_difference else None
+        cells.append(_cell(figure, change, figure.paired, footnotes))
+    return cells
 
 
 def _row_cells(compared: ComparedRow, main: str, footnotes: Footnotes) -> list[str]:
@@ -280,11 +380,12 @@ def _row_cells(compared: ComparedRow, main: str, footnotes: Footnotes) -> list[s
         if found is None:
             cells.append(NONE + footnotes.mark(_ABSENT))
         else:
-            cells.append(_cell(found, compared.differences[i] if i else None, footnotes))
+            change = compared.differences[i] if i else None
+            cells.append(_cell(found, change, compared.paired[i], footnotes))
     return cells
 
 
-def _cell(metric: Metric, change: float | None, footnotes: Footnotes) -> str:
-    """Return e.g. ``50.83 (+1.25)``, with the mark of the reason."""
-    brackets = "" if change is None else f" ({difference(change, metric.unit)})"
+def _cell(metric: Metric, change: float | None, paired: Paired | None, footnotes: Footnotes) -> str:
+    """Return e.g. ``50.83 (+1.25*)``, with the mark of the reason."""
+    brackets = "" if change is None else f" ({difference_text(change, metric.unit, paired)})"
     return number(metric.value, metric.unit) + brackets + footnotes.mark(metric.reason)

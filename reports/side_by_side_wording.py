@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crowdbench.markup import one_line
+from crowdbench.protocol_differences import join_names
 from reports.footnotes import Footnotes
-from reports.markup import one_line
-from reports.protocol_differences import join_names
 from reports.side_by_side import ComparedRun, Comparison
+from reports.side_by_side_findings import legend_of_tests
 
 ROBUSTNESS_LEGEND = (
     "In percent or percentage points; in brackets the difference to the first run. "
@@ -21,10 +22,15 @@ def legend(comparison: Comparison) -> str:
     shown, points = "In percent", "in points"
     if "mm" in units:
         shown, points = "In percent, metrics named _mm in millimetres", "in points or millimetres"
-    return (
-        f"{shown}; in brackets the difference to the first run, {points}. Whether a difference is "
-        "more than chance is not tested here."
-    )
+    where = "in brackets the difference"
+    if tests_have_columns(comparison):
+        where = "in brackets or in a column of its own the difference"
+    return f"{shown}; {where} to the first run, {points}. {legend_of_tests(comparison.bootstrap)}"
+
+
+def tests_have_columns(comparison: Comparison) -> bool:
+    """Return whether the tests are columns of the table of metrics; else it has no room."""
+    return comparison.bootstrap is not None and len(comparison.runs) == 2
 
 
 def title(comparison: Comparison) -> str:

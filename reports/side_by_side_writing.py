@@ -7,12 +7,13 @@ from pathlib import Path
 
 from crowdbench.errors import UsageError
 from crowdbench.files import TEMPORARY, write_json, write_text
-from reports.markup import markdown_code, markdown_fence, markdown_list, markdown_text
-from reports.protocol_differences import join_names
+from crowdbench.markup import markdown_code, markdown_fence, markdown_list, markdown_text
+from crowdbench.protocol_differences import join_names
 from reports.side_by_side import ComparedRun, Comparison
+from reports.side_by_side_findings import main_findings, row_findings
 from reports.side_by_side_page import comparison_page
 from reports.side_by_side_plots import comparison_plots
-from reports.side_by_side_tables import ComparisonTables, comparison_tables
+from reports.side_by_side_tables import DIFFERENCES_TITLE, ComparisonTables, comparison_tables
 from reports.side_by_side_wording import (
     ROBUSTNESS_LEGEND,
     left_out_lines,
@@ -29,7 +30,7 @@ RECORD = "comparison.json"
 _CONTENT = (
     "comparison.md",
     "index.html",
-    *(f"tables/{name}.*" for name in ("metrics", "robustness", "condition-*")),
+    *(f"tables/{name}.*" for name in ("metrics", "differences", "robustness", "condition-*")),
     *(f"plots/{name}.*" for name in ("precision-recall", "pck-curve", "condition-*")),
 )
 
@@ -80,9 +81,11 @@ def _paragraphs(comparison: Comparison, tables: ComparisonTables) -> list[str]:
     return [
         f"# {markdown_text(title(comparison))}",
         markdown_list(_run_line(run, runs) for run in runs),
-        *([markdown_list(comparison.notes)] if comparison.notes else []),
+        *_list_of(comparison.notes),
         tables.metrics.markdown(),
-        legend(comparison),
+        *_differences(tables),
+        *_list_of(main_findings(comparison)),
+        markdown_text(legend(comparison)),
         "Plots are in `plots/`, all tables in `tables/`; `index.html` shows both.",
         *_conditions(comparison, tables),
         *_listed("Left out", left_out_lines(comparison)),
@@ -110,6 +113,7 @@ def _conditions(comparison: Comparison, tables: ComparisonTables) -> list[str]:
         paragraphs += [
             f"## {markdown_text(condition.title)}: {comparison.main_metric}",
             table.folded_if_long(),
+            *_list_of(row_findings(comparison, condition)),
             markdown_text(f"Rule: {condition.rule}"),
         ]
     if tables.robustness.cells:
@@ -117,8 +121,18 @@ def _conditions(comparison: Comparison, tables: ComparisonTables) -> list[str]:
     return paragraphs
 
 
+def _differences(tables: ComparisonTables) -> list[str]:
+    if tables.differences is None:
+        return []
+    return [f"## {DIFFERENCES_TITLE}", tables.differences.folded_if_long()]
+
+
+def _list_of(lines: Sequence[str]) -> list[str]:
+    return [markdown_list(lines)] if lines else []
+
+
 def _listed(heading: str, lines: Sequence[str]) -> list[str]:
-    return [f"## {heading}", markdown_list(lines)] if lines else []
+    return [f"## {heading}", *_list_of(lines)] if lines else []
 
 
 def _provenance(run: ComparedRun) -> str:

@@ -13,9 +13,17 @@ import pandas as pd
 from tabulate import tabulate
 
 from crowdbench.files import write_text
+from crowdbench.markup import markdown_text, one_line
 from crowdbench.results import Metrics
 from crowdbench.terminal import percent, value_cells, value_header
-from reports.markup import latex_glyphs, latex_text, markdown_text, one_line, superscript
+from reports.intervals import (
+    INTERVAL_COLUMNS,
+    interval_data,
+    interval_of,
+    interval_text,
+    level_text,
+)
+from reports.markup import latex_glyphs, latex_text, superscript
 
 NONE = "-"
 # A longer table is folded in a pull request.
@@ -121,21 +129,29 @@ class Table:
 
 
 def metrics_table(metrics: Metrics) -> Table:
-    """Return every metric with its n and, where there is one, the reason for its absence."""
+    """Return every metric with its n and, where there is one, the reason for its absence.
+
+    Intervals have columns where there are any.
+    """
+    figures = metrics.metrics
+    values = value_header(metric.unit for metric in figures.values())
+    sampled = metrics.bootstrap
+    interval = () if sampled is None else (f"{level_text(sampled)} interval",)
     rows = [
-        (name, metric.value, metric.unit, metric.n, metric.higher_is_better, metric.reason)
-        for name, metric in metrics.metrics.items()
+        (name, m.value, m.unit, m.n, m.higher_is_better, m.reason)
+        + (interval_data(m) if interval else ())
+        for name, m in figures.items()
     ]
-    values = value_header(metric.unit for metric in metrics.metrics.values())
     columns = ["metric", "value", "unit", "n", "higher_is_better", "reason"]
     return Table(
         name="metrics",
-        data=pd.DataFrame(rows, columns=columns),
-        header=("metric", *values, "n", "remark"),
+        data=pd.DataFrame(rows, columns=[*columns, *(INTERVAL_COLUMNS if interval else ())]),
+        header=("metric", *values, *interval, "n", "remark"),
         cells=tuple(
             (
                 name,
                 *value_cells(metric, values),
+                *(interval_text(interval_of(metric), metric.unit) for _ in interval),
                 f"{metric.n:,}",
                 "; ".join(
                     filter(
@@ -143,10 +159,10 @@ def metrics_table(metrics: Metrics) -> Table:
                     )
                 ),
             )
-            for name, metric in metrics.metrics.items()
+            for name, metric in figures.items()
         ),
-        numbers=frozenset((values[0], "n")),
-        sorted_by={values[0]: "value", "n": "n"},
+        numbers=frozenset((values[0], *interval, "n")),
+        sorted_by={values[0]: "value", "n": "n"} | dict.fromkeys(interval, "low"),
     )
 
 

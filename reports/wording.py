@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crowdbench.markup import one_line
 from crowdbench.metrics.catalogue import METRICS, main_metric
 from crowdbench.record import Run
 from crowdbench.results import ConditionFacts, Metric, Metrics
 from reports.content import Content
-from reports.markup import one_line
+from reports.intervals import intervals_legend, level_text
 from reports.published import PAPERS
 from reports.tables import MOST_SKIPPED
 
@@ -65,7 +66,10 @@ def metrics_legend(metrics: Metrics) -> str:
         if metrics.pose3d is not None
         else "evaluated persons; for PCK and OKS_matched keypoints"
     )
-    return f"n: {n}. Higher is better, unless the remark says otherwise."
+    return (
+        f"n: {n}. Higher is better, unless the remark says otherwise."
+        f"{intervals_legend(metrics.bootstrap)}"
+    )
 
 
 def measured_words(metrics: Metrics) -> list[str]:
@@ -85,18 +89,20 @@ def conditions_legend(metrics: Metrics) -> str:
         for row in rows
         for metric in row.metrics.values()
     )
+    intervals = "" if metrics.bootstrap is None else " and interval"
     return (
         f"Metrics {unit_words(shown)}, each condition by itself on the whole split. The CSV files "
-        "have every metric with its n."
+        f"have every metric with its n{intervals}."
     )
 
 
 def robustness_legend(metrics: Metrics) -> str:
     """Return what must be known to read the figures that sum up the conditions."""
-    main = main_metric(metrics.metrics)
+    main, sampled = main_metric(metrics.metrics), metrics.bootstrap
+    intervals = "" if sampled is None else f"; in brackets the {level_text(sampled)} interval"
     return (
         f"In percent or percentage points, {main}_slope in points per unit of the condition's "
-        "axis; docs/robustness.md says how each is made."
+        f"axis{intervals}; docs/robustness.md says how each is made."
     )
 
 

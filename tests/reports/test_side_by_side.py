@@ -19,7 +19,6 @@ from crowdbench.protocol import Protocol
 from crowdbench.record import Run, RunFolder
 from crowdbench.results import ConditionRow, Metric, Metrics
 from reports.naming import run_names
-from reports.protocol_differences import protocol_differences
 from reports.side_by_side import Comparison, compare_runs
 from reports.side_by_side_plots import comparison_plots, run_style
 from reports.side_by_side_tables import condition_tables, metrics_table
@@ -104,11 +103,6 @@ def another(value: str | int) -> str | int:
 
 def test_every_field_of_the_protocol_is_known_to_the_comparison() -> None:
     assert {*NEVER, *IF_ASKED, "conditions"} == set(Protocol.__struct_fields__)
-    first = make_run().protocol
-    for name in Protocol.__struct_fields__:
-        changed = replace(first, **{name: another(getattr(first, name))})
-        assert [d.field for d in protocol_differences(changed, first)] == [name]
-    assert protocol_differences(first, first) == ()
 
 
 @pytest.mark.parametrize("field", NEVER)
@@ -401,6 +395,7 @@ def test_a_row_that_only_another_run_has_stands_in_its_place(tmp_path: Path) -> 
     compared = compare_runs(runs).conditions["detector-confidence"].rows
     assert [row.label for row in compared] == [row.label for row in rows]
     assert (compared[1].runs[0], compared[1].differences) == (None, (None, None))
+    assert compared[1].paired == (None, None)
 
 
 def test_boxes_stand_in_one_column_where_all_runs_have_the_same(tmp_path: Path) -> None:
@@ -439,7 +434,7 @@ def test_the_record_holds_the_comparison_and_is_strict(tmp_path: Path) -> None:
     comparison = compare_runs(two_runs(tmp_path, shift=1 / 3))
     content = written(comparison, tmp_path / "out")["comparison.json"]
     assert msgspec.json.decode(content, type=Comparison) == comparison
-    assert msgspec.json.decode(content)["schema_version"] == 3
+    assert msgspec.json.decode(content)["schema_version"] == 4
     odd = content.replace(b'"schema_version"', b'"surprise": 1, "schema_version"', 1)
     with pytest.raises(msgspec.ValidationError, match="surprise"):
         msgspec.json.decode(odd, type=Comparison)
@@ -551,14 +546,21 @@ def test_runs_of_files_of_poses_have_no_backbone_to_show(tmp_path: Path) -> None
         assert "backbone" not in text_of(files, name)
 
 
-def test_nothing_is_called_significant(tmp_path: Path) -> None:
-    files = written(compare_runs(two_runs(tmp_path, shift=0.2)), tmp_path / "out")
+def test_without_resampling_no_difference_is_called_more_than_chance(tmp_path: Path) -> None:
+    comparison = compare_runs(two_runs(tmp_path, shift=0.2))
+    assert comparison.bootstrap is None
+    note = (
+        "No difference is tested for being more than chance: a was scored without resampling; "
+        "`crowdbench score` does it."
+    )
+    assert note in comparison.notes
+    files = written(comparison, tmp_path / "out")
     for name, content in files.items():
-        assert b"significan" not in content, name
+        assert b"*: more than chance" not in content, name
     for name in ("comparison.md", "index.html"):
-        assert "Whether a difference is more than chance is not tested here." in text_of(
-            files, name
-        )
+        text = text_of(files, name).replace("\\", "")
+        assert "Whether a difference is more than chance is not tested here." in text
+        assert "more than chance: a was scored without resampling" in text
 
 
 def test_hostile_names_change_neither_the_pages_nor_the_tables_nor_the_plots(

@@ -400,7 +400,7 @@ def test_numbers_of_another_run_are_refused(tmp_path: Path) -> None:
     run = make_run()
     other = msgspec.structs.replace(run.protocol, annotations="1" * 12)
     folder = write_run(tmp_path, run, protocol=other, signature=other.signature)
-    with pytest.raises(InputError, match=r"another signature than run\.json"):
+    with pytest.raises(InputError, match=r"another protocol than run\.json"):
         write_report(folder)
     assert not folder.report.exists()
 
@@ -423,7 +423,7 @@ def test_images_that_were_skipped_change_the_signature_and_nothing_else_may(
     assert read_content(folder).metrics.skipped_images == skipped
     other = msgspec.structs.replace(run.protocol, skipped="2#89abcdef", boxes="gt")
     folder.write(msgspec.structs.replace(folder.read(Metrics), protocol=other))
-    with pytest.raises(InputError, match=r"another signature than run\.json"):
+    with pytest.raises(InputError, match=r"another protocol than run\.json"):
         read_content(folder)
 
 
