@@ -11,7 +11,7 @@ NEEDS := crowdbench needs Python 3.11 or newer with venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint gate format bench clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -27,6 +27,10 @@ lint: $(VENV)/.lint ## Check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+gate: $(VENV)/.runtime ## Hold mipnet-tiny against the committed baseline, by the rules in pyproject.toml
+	$(BIN)/crowdbench run --predictor mipnet-tiny --split synthcrowd-test --no-report --overwrite --output runs/gate
+	$(BIN)/crowdbench gate runs/gate --baseline .ci/mipnet-tiny.json
+
 format: $(VENV)/.lint ## Sort the imports and format the code
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
@@ -37,10 +41,11 @@ bench: $(VENV)/.test ## Measure the speed beside official tools and bare network
 	$(BIN)/python tests/benchmarks/networks.py
 	$(BIN)/python tests/benchmarks/synthcrowd.py
 	$(BIN)/python tests/benchmarks/pose3d.py
+	$(BIN)/python tests/benchmarks/bootstrap.py
 
 clean: ## Remove the environment, builds, caches, and the demo's run and images
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf runs/mipnet-tiny@synthcrowd-test data/synthcrowd
+	rm -rf runs/mipnet-tiny@synthcrowd-test runs/gate data/synthcrowd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, in steps; the files stand for steps that are done.

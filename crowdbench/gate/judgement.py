@@ -110,7 +110,8 @@ class Judgement(msgspec.Struct, frozen=True):
             text = f"{len(rules)} {one if len(rules) == 1 else more}"
             if verdict == "undecided":
                 text += f", which counts as {self.undecided}"
-            elif verdict != "pass":
+            counts_as = self.undecided if verdict == "undecided" else verdict
+            if counts_as != "pass":
                 text += f" ({'; '.join(rules)})"
             words.append(text)
         rules_words = f"{total} rule{'' if total == 1 else 's'}"

@@ -13,8 +13,11 @@ import yaml
 
 from crowdbench.files import digest_of_file
 from tests.command import Crowdbench
+from tests.gate.planted import write_int8_weights
 
-WEIGHTS = Path(__file__).parents[2] / "predictors/weights"
+ROOT = Path(__file__).parents[2]
+WEIGHTS = ROOT / "predictors/weights"
+PLANTED = ROOT / "tests/gate/planted.py"
 EXPECTED: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("tiny_networks.json").read_text()
 )
@@ -59,6 +62,52 @@ def test_a_run_gives_the_committed_numbers(
     if boxes == BOXES:
         check = crowdbench("score", "run", "--check", "pycocotools", "--data-root", data)
         assert check.returncode == 0, check.stdout
+
+
+def test_the_gate_passes_a_rerun_and_catches_planted_mistakes(
+    data: Path, crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    shipped, int8 = WEIGHTS / "mipnet-tiny.safetensors", tmp_path / "int8.safetensors"
+    write_int8_weights(shipped, int8)
+    runs: dict[str, tuple[str | Path, Path]] = {
+        "before": ("mipnet-tiny", shipped),
+        "again": ("mipnet-tiny", shipped),
+        "swap": (f"{PLANTED}:LeftRightSwap", shipped),
+        "half-pixel": (f"{PLANTED}:HalfPixelOff", shipped),
+        "int8": ("mipnet-tiny", int8),
+    }
+    for name, (predictor, weights) in runs.items():
+        done = crowdbench(
+            "run", "--predictor", predictor, "--weights", weights, "--split", "synthcrowd-test",
+            "--limit", "250", "--data-root", data, "--output", name, "--no-report", "--quiet",
+            "--conditions", "none",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    saved = crowdbench("baseline", "save", "before", "baseline.json")
+    assert saved.returncode == 0, saved.stderr
+    rules = ["--rule", "AP: drop <= 0", "--rule", "PCK: drop <= 0", "--undecided", "fail"]
+    found = {}
+    for name in ("again", "swap", "half-pixel", "int8"):
+        done = crowdbench("gate", name, "--baseline", "baseline.json", *rules, "--json")
+        judgement = json.loads(done.stdout)
+        verdicts = {finding["rule"]: finding["verdict"] for finding in judgement["findings"]}
+        found[name] = (done.returncode, verdicts)
+        if done.returncode:
+            assert "AP: drop <= 0" in judgement["sentence"]
+    fails = {"AP: drop <= 0": "fail", "PCK: drop <= 0": "fail"}
+    assert found["again"] == (0, dict.fromkeys(fails, "pass"))
+    assert found["swap"] == found["half-pixel"] == (1, fails)
+    # 0.4 points on the whole split: as many images as these can't tell it from noise, but from a
+    # rerun they can.
+    assert found["int8"][0] == 1
+    assert found["int8"][1]["AP: drop <= 0"] in ("fail", "undecided")
+
+
+def test_the_baseline_of_our_gate_is_of_what_ships() -> None:
+    baseline = json.loads((ROOT / ".ci/mipnet-tiny.json").read_text())["run"]
+    card = yaml.safe_load((WEIGHTS / "mipnet-tiny.yaml").read_text())
+    assert baseline["inputs"]["weights"]["sha256"] == card["weights"]["sha256"]
+    assert baseline["metrics"]["AP"]["value"] == pytest.approx(card["scores"]["gt"]["AP"], abs=1e-6)
 
 
 @pytest.mark.parametrize("predictor", ["hrnet-tiny", "mipnet-tiny"])
