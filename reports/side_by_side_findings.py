@@ -57,6 +57,8 @@ def _main_finding(comparison: Comparison, name: str, metric: ComparedMetric) -> 
     assert paired is not None
     assert sampled is not None
     change = metric.difference or 0.0
+    if change == paired.interval.standard_error == 0:
+        return one_line(f"{comparison.main_metric} of {name} is that of {first} on every resample.")
     is_better = (change > 0) == metric.higher_is_better
     verdict = (
         f"is {'better' if is_better else 'worse'} than that of {first}"
@@ -82,7 +84,7 @@ def _detectable(tested: Sequence[tuple[ComparedRun, ComparedMetric]], main: str)
     sizes = {
         run.name: f"{number(metric.paired.detectable, metric.unit)} {DIFFERENCE_UNITS[metric.unit]}"
         for run, metric in tested
-        if metric.paired is not None
+        if metric.paired is not None and metric.paired.interval.standard_error > 0
     }
     if not sizes:
         return []
