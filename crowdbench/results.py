@@ -12,6 +12,7 @@ from crowdbench.protocol import Protocol
 Breakdown = dict[str, float | None]
 # Ways to average 3D metrics: over the values of sequences or frames, or over every person.
 Average = Literal["sequence", "frame", "person"]
+_FEW_UNITS = 30
 
 
 class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,11 +31,6 @@ class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     percentile: tuple[float, float]
     bca: tuple[float, float] | None
     standard_error: float
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The interval to show and to judge by: the percentile one."""
-        return self.percentile
 
 
 class Paired(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -265,6 +261,11 @@ class Bootstrap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: Literal["image", "sequence", "block"]
     units: int
     images_per_unit: int
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether intervals hang on what a few units happen to be, and are rather too narrow."""
+        return self.units < _FEW_UNITS
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -75,7 +75,7 @@ def interval_words(interval: Interval, unit: str, digits: int = 1) -> str:
     >>> interval_words(Interval((-4.26, 1.5), None, 1.5), "mm")
     '-4.3 to 1.5'
     """
-    low, high = interval.ends
+    low, high = interval.percentile
     between = " to " if low < 0 else " - "
     return number(low, unit, digits) + between + number(high, unit, digits)
 

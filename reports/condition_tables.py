@@ -150,7 +150,7 @@ def _metric_columns(
         columns[f"{name}_n"] = None if metric is None else metric.n
         if has_intervals:
             interval = interval_of(metric)
-            ends = (None, None) if interval is None else interval.ends
+            ends = (None, None) if interval is None else interval.percentile
             columns[f"{name}_low"], columns[f"{name}_high"] = ends
     reasons = [f"{name}: {m.reason}" for name, m in found.items() if m.reason]
     columns["remarks"] = "; ".join(reasons) or None

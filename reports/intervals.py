@@ -5,10 +5,7 @@ from __future__ import annotations
 from crowdbench.results import Bootstrap, Interval, Metric, Paired
 from crowdbench.terminal import difference, interval_words, number
 
-INTERVAL_COLUMNS = (
-    *("low", "high", "percentile_low", "percentile_high", "bca_low", "bca_high"),
-    "standard_error",
-)
+INTERVAL_COLUMNS = ("low", "high", "bca_low", "bca_high", "standard_error")
 PAIRED_COLUMNS = (
     *("difference_low", "difference_high", "difference_standard_error"),
     *("p_value", "p_adjusted", "p_worse", "detectable"),
@@ -17,8 +14,6 @@ PAIRED_COLUMNS = (
 ALPHA = 0.05
 # Behind such a difference.
 STAR = "*"
-# An interval from fewer units hangs on what a few of them happen to be.
-_FEW_UNITS = 30
 # What is drawn, in words.
 UNIT_WORDS = {"image": "images", "sequence": "sequences", "block": "blocks"}
 
@@ -51,7 +46,7 @@ def interval_data(metric: Metric | None) -> tuple[float | None, ...]:
     if interval is None:
         return (None,) * len(INTERVAL_COLUMNS)
     bca = (None, None) if interval.bca is None else interval.bca
-    return (*interval.ends, *interval.percentile, *bca, interval.standard_error)
+    return (*interval.percentile, *bca, interval.standard_error)
 
 
 def paired_data(paired: Paired | None) -> tuple[float | None, ...]:
@@ -59,7 +54,7 @@ def paired_data(paired: Paired | None) -> tuple[float | None, ...]:
     if paired is None:
         return (None,) * len(PAIRED_COLUMNS)
     return (
-        *paired.interval.ends,
+        *paired.interval.percentile,
         paired.interval.standard_error,
         *(paired.p_value, paired.p_adjusted, paired.p_worse, paired.detectable),
     )
@@ -81,7 +76,7 @@ def difference_interval_text(paired: Paired | None, unit: str) -> str:
     """Return the interval of a difference, e.g. ``-0.20 to +1.31``; ``-`` for none."""
     if paired is None:
         return number(None, unit)
-    return " to ".join(difference(end, unit) for end in paired.interval.ends)
+    return " to ".join(difference(end, unit) for end in paired.interval.percentile)
 
 
 def p_value_text(p: float) -> str:
@@ -141,7 +136,7 @@ def resamples_words(bootstrap: Bootstrap) -> str:
 
 def coarse_words(bootstrap: Bootstrap) -> str:
     """Return a warning where there are few units to draw from, or nothing."""
-    if bootstrap.units >= _FEW_UNITS:
+    if not bootstrap.is_coarse:
         return ""
     return (
         f" With no more than {bootstrap.units:,} {UNIT_WORDS[bootstrap.unit]} to draw from, "

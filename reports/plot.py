@@ -97,7 +97,7 @@ def mark_gap(axes: Axes, place: float, *, has_persons: bool, **look: Any) -> Non
 def percent_ends(row: ConditionRow | None, metric: str) -> tuple[float, float]:
     """Return the ends of the interval of a row's metric in percent, NaN where there is none."""
     interval = interval_of(None if row is None else row.metrics.get(metric))
-    low, high = (math.nan, math.nan) if interval is None else interval.ends
+    low, high = (math.nan, math.nan) if interval is None else interval.percentile
     return 100 * low, 100 * high
 
 

@@ -329,7 +329,7 @@ def _figure_data(figure: ComparedMetric | None, columns: Sequence[str]) -> tuple
 
 def _ends(row: ConditionRow | None, metric: str) -> tuple[float | None, float | None]:
     interval = interval_of(None if row is None else row.metrics.get(metric))
-    return (None, None) if interval is None else interval.ends
+    return (None, None) if interval is None else interval.percentile
 
 
 def _row_data(row: ConditionRow | None, run: str, metrics: Sequence[str]) -> tuple[object, ...]:

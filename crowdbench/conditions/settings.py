@@ -79,6 +79,9 @@ def _numbers(option: str, text: str, least: int) -> tuple[float | None, ...]:
         number != number for number in numbers
     ):
         raise UsageError(f"{option}: {text!r} must rise from number to number")
+    if len({f"{number:g}" for number in numbers}) < len(numbers):
+        # Rows are called by six digits.
+        raise UsageError(f"{option}: {text!r} has numbers that differ after the sixth digit only")
     if len(numbers) < least or numbers[0] == float("-inf"):
         raise UsageError(f"{option}: {text!r} must be {least} or more finite numbers")
     if least == 1 and numbers[-1] == float("inf"):

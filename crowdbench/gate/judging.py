@@ -139,7 +139,7 @@ def _judge_rule(
         is_change=rule.is_change,
         baseline=baseline,
         run=run,
-        interval=None if interval is None else interval.ends,
+        interval=None if interval is None else interval.percentile,
     )
 
 
@@ -153,7 +153,7 @@ def verdict_of(interval: Interval | None, limit: float, higher_is_better: bool) 
         return "undecided"
     sign = 1 if higher_is_better else -1
     # How much worse than the limit it is, at the least and at the most.
-    least, most = sorted(sign * (limit - end) for end in interval.ends)
+    least, most = sorted(sign * (limit - end) for end in interval.percentile)
     if least > _ROUNDING:
         return "fail"
     return "pass" if most <= _ROUNDING else "undecided"
@@ -225,7 +225,7 @@ def _words(
             f"{what}, but that has no interval: {_count(run)} say too little, or too "
             "many resamples of them lack the number"
         )
-    low, high = (show(end, unit) for end in interval.ends)
+    low, high = (show(end, unit) for end in interval.percentile)
     what += f" (interval {low} to {high})"
     bound = f"{show(limit, unit)} {sign}"
     if verdict == "pass":

@@ -134,7 +134,7 @@ def _row(change: MetricChange) -> tuple[str, ...]:
     if change.old is not None and change.new is not None:
         step = f"{difference(change.new - change.old, unit)} {DIFFERENCE_UNITS[unit]}"
     if change.interval is not None:
-        low, high = (difference(end, unit) for end in change.interval.ends)
+        low, high = (difference(end, unit) for end in change.interval.percentile)
         interval = f"{low} to {high}"
     return change.name, number(change.old, unit), number(change.new, unit), step, interval
 

@@ -14,9 +14,6 @@ from crowdbench.metrics.sample import Key, Sample
 from crowdbench.results import Bootstrap, ConditionFacts, ConditionRow, Interval, Metric, Metrics
 from crowdbench.structures import Array
 
-# With fewer images, sequences or blocks intervals are rather too narrow.
-_FEW = 30
-
 
 def with_intervals(metrics: Metrics, sample: Sample, resamples: int) -> Metrics:
     """Return a record with the interval of every number, and how the intervals were made.
@@ -114,7 +111,7 @@ def _with(metric: Metric, interval: Interval | None) -> Metric:
 
 def _remarks(facts: Bootstrap) -> list[str]:
     """Return what a reader should know about the intervals."""
-    if facts.units >= _FEW:
+    if not facts.is_coarse:
         return []
     if facts.units < 2:
         return [f"there are no intervals: they need two {facts.unit}s at least"]

@@ -300,6 +300,7 @@ def test_options_become_settings() -> None:
         ((None, None, ["size=1,0"], "annotated"), "must rise"),
         ((None, None, ["size=0,0"], "annotated"), "must rise"),
         ((None, None, ["size=nan,1"], "annotated"), "must rise"),
+        ((None, "0.5,0.50000001", [], "annotated"), "after the sixth digit"),
         ((None, None, ["size=-inf,1"], "annotated"), "finite"),
         ((None, None, ["size=0,1", "size=0,2"], "annotated"), "more than once"),
         ((None, None, ["crowd-level=0,1"], "annotated"), "part of its definition"),

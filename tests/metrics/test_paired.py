@@ -55,7 +55,7 @@ def test_equal_runs_do_not_differ() -> None:
     values = np.random.default_rng(2).random(30)
     found = compare(values, values)
     assert (found.p_value, found.p_worse, found.detectable) == (1.0, 0.5, 0.0)
-    assert found.interval.ends == (0.0, 0.0)
+    assert found.interval.percentile == (0.0, 0.0)
 
 
 @given(st.integers(0, 10_000), st.booleans())

@@ -46,7 +46,7 @@ def interval_of(metric: Metric) -> Interval:
 def test_the_table_of_metrics_has_the_interval_of_every_number(metrics: Metrics) -> None:
     table = metrics_table(metrics)
     assert table.header == ("metric", "%", "95 % interval", "n", "remark")
-    low, high = interval_of(metrics.metrics["AP"]).ends
+    low, high = interval_of(metrics.metrics["AP"]).percentile
     assert table.cells[0][2] == f"{100 * low:.2f} - {100 * high:.2f}"
     assert table.cells[-1][:3] == ("AP_hard", "-", "-")
     assert "95 % interval" in table.markdown()
@@ -58,9 +58,8 @@ def test_the_csv_has_both_kinds_of_interval_in_full(metrics: Metrics) -> None:
     interval = interval_of(metrics.metrics["AP"])
     assert interval.bca is not None
     row = read.loc["AP"]
-    assert (row.low, row.high) == interval.ends
+    assert (row.low, row.high) == interval.percentile
     assert (row.bca_low, row.bca_high) == interval.bca
-    assert (row.percentile_low, row.percentile_high) == interval.percentile
     assert row.standard_error == interval.standard_error
     assert read.loc["AP_hard", ["low", "standard_error"]].isna().all()
 
@@ -81,14 +80,14 @@ def test_rows_of_conditions_have_the_interval_of_the_main_metric_and_all_in_the_
     rows = metrics.conditions["person-iou"]
     table = condition_tables(metrics)["person-iou"]
     assert table.header[2:5] == ("AP", "AP, 95 %", "AP50")
-    low, high = interval_of(rows[0].metrics["AP"]).ends
+    low, high = interval_of(rows[0].metrics["AP"]).percentile
     assert table.cells[0][3] == f"{100 * low:.1f} - {100 * high:.1f}"
     assert table.cells[4][2:4] == ("-¹", "-")  # no person is in this bin
     read = read_csv(table)
     for name in ("AP", "AP50", "AR"):
         assert (read[f"{name}_low"][0], read[f"{name}_high"][0]) == interval_of(
             rows[0].metrics[name]
-        ).ends
+        ).percentile
     keys = [row[3] for row in table.sort_keys()]
     assert keys[0] == low
     assert keys[4] is None
@@ -111,7 +110,7 @@ def test_the_pages_say_how_the_intervals_were_made(folder: RunFolder) -> None:
     page = html_page(content)
     assert LEGEND in page
     ap = content.metrics.metrics["AP"]
-    low, high = interval_of(ap).ends
+    low, high = interval_of(ap).percentile
     assert f'<dd class="remark">95 %: {100 * low:.1f} - {100 * high:.1f}</dd>' in page
     assert f'data-key="{low}">{100 * low:.2f} - {100 * high:.2f}</td>' in page
 
@@ -134,7 +133,7 @@ def test_plots_show_the_intervals_of_the_main_metric(metrics: Metrics) -> None:
         axes = plots[name].figure.axes[0]
         [drawn] = axes.collections
         rows = [r for r in metrics.conditions[name] if r.metrics["AP"].value is not None]
-        ends = [100 * end for row in rows for end in interval_of(row.metrics["AP"]).ends]
+        ends = [100 * end for row in rows for end in interval_of(row.metrics["AP"]).percentile]
         heights = [y for path in drawn.get_paths() for _, y in path.vertices if y == y]
         assert {round(end, 9) for end in ends} == {round(float(y), 9) for y in heights}
         low, high = axes.get_ylim()

@@ -102,7 +102,7 @@ def test_figures_that_sum_up_conditions_are_tested(tmp_path: Path) -> None:
         assert figure is not None
         assert figure.difference is not None
         assert figure.paired is not None
-        low, high = figure.paired.interval.ends
+        low, high = figure.paired.interval.percentile
         assert low < figure.difference < high
         assert figure.paired.p_adjusted < 0.001
         assert figure.paired.p_worse == 1
@@ -124,7 +124,7 @@ def test_a_run_and_its_copy_do_not_differ(tmp_path: Path) -> None:
     comparison = compare_runs(runs)
     test = comparison.metrics["AP"][1].paired  # type: ignore[union-attr]
     assert test is not None
-    assert (test.interval.ends, test.p_value, test.p_worse) == ((0, 0), 1, 0.5)
+    assert (test.interval.percentile, test.p_value, test.p_worse) == ((0, 0), 1, 0.5)
     assert main_findings(comparison) == ["AP of y/a is that of x/a on every resample."]
     assert comparison_tables(comparison).metrics.cells[0][3:5] == ("0.00", "0.00 to 0.00")
 
@@ -311,7 +311,7 @@ def test_the_csv_tables_and_the_record_hold_the_tests_in_full(tmp_path: Path) ->
     assert figure is not None
     assert figure.paired is not None
     row = read.loc["AP", "b"]
-    assert (row.difference_low, row.difference_high) == figure.paired.interval.ends
+    assert (row.difference_low, row.difference_high) == figure.paired.interval.percentile
     assert (row.p_value, row.p_adjusted) == (figure.paired.p_value, figure.paired.p_adjusted)
     assert (row.p_worse, row.detectable) == (figure.paired.p_worse, figure.paired.detectable)
     assert pd.isna(read.loc["AP", "a"].p_value)
@@ -320,7 +320,7 @@ def test_the_csv_tables_and_the_record_hold_the_tests_in_full(tmp_path: Path) ->
     assert test is not None
     assert (read.p_adjusted[1], read.difference_low[1]) == (
         test.p_adjusted,
-        test.interval.ends[0],
+        test.interval.percentile[0],
     )
     assert read.AP_low[0] < read.AP[0] < read.AP_high[0]
 
