@@ -5,7 +5,8 @@
 Prints Markdown tables. Every task runs in a process of its own; tools take turns and the fastest of
 the repeats counts. "Whole process" is from starting Python, through the JSON files, to the printed
 numbers; "evaluation" is what lies between the loaded arrays (or the tool's own objects) and the
-numbers. Ours leaves the conditions out, which the tools do not have; one row shows what they add.
+numbers. Ours leaves the conditions and the intervals out, which the tools do not have; further rows
+show what they add.
 ``parse`` merely reads both JSON files with Python's json: the floor for tools that do.
 """
 
@@ -86,11 +87,17 @@ def _measure(problem: Problem, folder: Path, repeats: int) -> dict[str, Cost]:
         tasks = {
             "crowdbench run --no-report": [
                 *crowdbench, "run", "--predictor", "replay", "--no-report",
-                "--conditions", "none", "--predictions", str(problem.predictions), "--annotations",
-                str(problem.annotations), "--skeleton", problem.skeleton, "--output", str(run),
+                "--conditions", "none", "--bootstrap", "off",
+                "--predictions", str(problem.predictions),
+                "--annotations", str(problem.annotations),
+                "--skeleton", problem.skeleton, "--output", str(run),
             ],
             "crowdbench score": [*crowdbench, "score", str(run)],
-            "with conditions": [*crowdbench, "score", str(run), "--conditions", "all"],
+            "all conditions": [*crowdbench, "score", str(run), "--conditions", "all"],
+            "intervals": [*crowdbench, "score", str(run), "--bootstrap", "1000"],
+            "all conditions and intervals": [
+                *crowdbench, "score", str(run), "--conditions", "all", "--bootstrap", "1000",
+            ],
         }  # fmt: skip
         for name in ("crowdbench evaluation", *PEERS, "parse"):
             tasks[name] = [
@@ -203,7 +210,6 @@ def _table(problem: Problem, costs: dict[str, Cost]) -> str:
     """Return the figures as Markdown; ratios are against `crowdbench`."""
     evaluation = costs["crowdbench evaluation"].evaluation
     score, run = costs["crowdbench score"], costs["crowdbench run --no-report"]
-    conditions = costs["with conditions"]
     assert evaluation is not None
     lines = [
         f"\n**{problem.name}**\n",
@@ -213,9 +219,10 @@ def _table(problem: Problem, costs: dict[str, Cost]) -> str:
             f"| crowdbench `score` | {evaluation * 1000:.0f} ms | 1 | {score.whole:.2f} s | 1 | | "
             f"{score.peak_mib:.0f} MiB |"
         ),
-        (
-            f"| crowdbench `score`, all conditions | | | {conditions.whole:.2f} s | "
-            f"{conditions.whole / score.whole:.1f} | | {conditions.peak_mib:.0f} MiB |"
+        *(
+            f"| crowdbench `score`, {more} | | | {costs[more].whole:.2f} s | "
+            f"{costs[more].whole / score.whole:.1f} | | {costs[more].peak_mib:.0f} MiB |"
+            for more in ("all conditions", "intervals", "all conditions and intervals")
         ),
         f"| crowdbench `run --no-report` | | | {run.whole:.2f} s | | 1 | {run.peak_mib:.0f} MiB |",
     ]
