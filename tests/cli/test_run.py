@@ -257,7 +257,8 @@ def test_a_file_in_the_place_of_the_folder_is_one_message(
 def test_a_run_killed_in_any_write_leaves_whole_files_only_and_goes_on(
     crowdbench: Crowdbench, tmp_path: Path
 ) -> None:
-    arguments = [str(a) for a in replay(ANNOTATIONS, PREDICTIONS, report=True)]
+    less = ["--conditions", "detector-confidence,person-iou", "--bootstrap", "100"]
+    arguments = [str(a) for a in replay(ANNOTATIONS, PREDICTIONS, *less, report=True)]
     assert crowdbench(*arguments, "--output", "whole").returncode == 0
     expected = contents(tmp_path / "whole")
     # Kills the process when a file's content is written but not yet in its place.

@@ -79,7 +79,7 @@ def test_the_gate_passes_a_rerun_and_catches_planted_mistakes(
     for name, (predictor, weights) in runs.items():
         done = crowdbench(
             "run", "--predictor", predictor, "--weights", weights, "--split", "synthcrowd-test",
-            "--limit", "250", "--data-root", data, "--output", name, "--no-report", "--quiet",
+            "--limit", "150", "--data-root", data, "--output", name, "--no-report", "--quiet",
             "--conditions", "none",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -193,7 +193,10 @@ def boxed_problems(draw: st.DrawFn) -> Problem:
     """Draw problems whose poses have the confidence of a box, and all of them a box or none."""
     problem = draw(problems(COCO_17))
     # Of other categories: their place in the file would matter to the tools.
-    poses = [p for p in problem.poses if p["category_id"] != 99] or problem.poses[:1]
+    poses = [p for p in problem.poses if p["category_id"] != 99]
+    if not poses:
+        (category,) = problem.truth["categories"]
+        poses = [{**pose, "category_id": category["id"]} for pose in problem.poses[:1]]
     if not all(pose.get("bbox") for pose in poses):
         poses = [{k: v for k, v in pose.items() if k != "bbox"} for pose in poses]
     steps = st.sampled_from([k / 10 for k in range(11)])
