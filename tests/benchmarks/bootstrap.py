@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import argparse
 import lzma
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from copied_images import copy_images
+from problems_2d import add_crowdpose_option, made_problems
 
 from crowdbench.conditions.choice import cut_split, resolve
 from crowdbench.conditions.condition import Cut, Subject
@@ -35,9 +32,8 @@ from crowdbench.metrics.sample_2d import Group, Name, Sample2D, sample_2d
 from crowdbench.metrics.slices import Slice
 from crowdbench.results_format import read_results
 from crowdbench.skeletons import load_skeleton
-from crowdbench.structures import Array, GroundTruth, Poses
+from crowdbench.structures import Poses
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 COPIED = 3
 T = TypeVar("T")
 
@@ -45,16 +41,7 @@ T = TypeVar("T")
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--crowdpose",
-        nargs=2,
-        type=Path,
-        metavar=("ANNOTATIONS", "PREDICTIONS"),
-        default=(
-            SHARED / "crowdpose" / "crowdpose_val.json",
-            SHARED / "predictions" / "crowdpose_val_A.json",
-        ),
-    )
+    add_crowdpose_option(parser)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     print(
@@ -62,15 +49,7 @@ def main() -> None:
         "| numbers | matches.npz | compressed |"
     )
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-    with tempfile.TemporaryDirectory() as folder:
-        generator = Path(__file__).with_name("problem.py")
-        subprocess.run([sys.executable, generator, folder], check=True)
-        paths = Path(folder) / "annotations.json", Path(folder) / "predictions.json"
-        problems = [("COCO-val-sized", *paths, "coco-17")]
-        if all(path.is_file() for path in arguments.crowdpose):
-            problems.append(("crowdpose-val", *arguments.crowdpose, "crowdpose-14"))
-        else:
-            print("crowdpose-val left out: no such files", file=sys.stderr)
+    with made_problems(arguments.crowdpose) as problems:
         for name, annotations, predictions, skeleton in problems:
             split = load_own(annotations, load_skeleton(skeleton))
             poses = read_results(predictions, predictions.read_bytes(), split).poses
@@ -98,8 +77,8 @@ def _cells(split: Split, poses: Poses, repeats: int) -> list[str]:
     weights = draw(len(truth.image_ids), RESAMPLES, SEED)
     loop = 0.0
     for b in range(COPIED):
-        copied = _copied(truth, poses, weights[:, b])
-        seconds, _ = _best(lambda copied=copied: evaluate(*copied, sigmas, limits), 1)
+        copied = copy_images(truth, poses, weights[:, b])
+        seconds, _ = _best(lambda copied=copied: evaluate(*copied[:2], sigmas, limits), 1)
         loop += seconds / COPIED * RESAMPLES
     content = sample_bytes(sample)
     return [
@@ -127,39 +106,6 @@ def _rows(split: Split, poses: Poses) -> tuple[list[Name | None], list[Slice]]:
     ]
     names: list[Name | None] = [(name, row.label) for name, row in rows]
     return names, [Slice(row.poses, row.persons, row.images) for _, row in rows]
-
-
-class Copied(NamedTuple):
-    """A split with every image as often as it was drawn."""
-
-    truth: GroundTruth
-    poses: Poses
-
-
-def _copied(truth: GroundTruth, poses: Poses, weights: Array) -> Copied:
-    source = np.repeat(np.arange(len(weights)), weights)
-
-    def rows(image_index: Array) -> tuple[Array, Array]:
-        first = np.searchsorted(image_index, np.arange(len(weights) + 1))
-        sizes = np.diff(first)[source]
-        image = np.repeat(np.arange(len(source)), sizes)
-        start = np.cumsum(sizes) - sizes
-        return first[source][image] + np.arange(len(image)) - start[image], image
-
-    persons, person_image = rows(truth.image_index)
-    taken, pose_image = rows(poses.image_index)
-    columns = ("keypoints", "boxes", "areas", "is_crowd", "is_ignored", "person_ids")
-    return Copied(
-        replace(
-            truth,
-            image_ids=np.arange(len(source)),
-            image_index=person_image,
-            crowd_index=None if truth.crowd_index is None else truth.crowd_index[source],
-            max_iou=None,
-            **{name: getattr(truth, name)[persons] for name in columns},
-        ),
-        replace(poses.take(taken), image_index=pose_image),
-    )
 
 
 def _best(work: Callable[[], T], repeats: int) -> tuple[float, T]:

@@ -15,9 +15,6 @@ import argparse
 import contextlib
 import io
 import json
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from problems_2d import add_crowdpose_option, made_problems
 
 from crowdbench.conditions.choice import cut_split, resolve
 from crowdbench.conditions.condition import Cut, Row, Subject
@@ -38,36 +36,18 @@ from crowdbench.skeletons import load_skeleton
 from crowdbench.structures import Poses
 
 PEERS = ("xtcocotools", "faster-coco-eval")
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--crowdpose",
-        nargs=2,
-        type=Path,
-        metavar=("ANNOTATIONS", "PREDICTIONS"),
-        default=(
-            SHARED / "crowdpose" / "crowdpose_val.json",
-            SHARED / "predictions" / "crowdpose_val_A.json",
-        ),
-    )
+    add_crowdpose_option(parser)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--without-tools", action="store_true", help="measure ours only")
     arguments = parser.parse_args()
     print(f"| | one evaluation | conditions on top | ratio | rows | {' | '.join(PEERS)} |")
     print("|---|--:|--:|--:|--:|--:|--:|")
-    with tempfile.TemporaryDirectory() as folder:
-        generator = Path(__file__).with_name("problem.py")
-        subprocess.run([sys.executable, generator, folder], check=True)
-        paths = Path(folder) / "annotations.json", Path(folder) / "predictions.json"
-        problems = [("COCO-val-sized", *paths, "coco-17")]
-        if all(path.is_file() for path in arguments.crowdpose):
-            problems.append(("crowdpose-val", *arguments.crowdpose, "crowdpose-14"))
-        else:
-            print("crowdpose-val left out: no such files", file=sys.stderr)
+    with made_problems(arguments.crowdpose) as problems:
         for name, annotations, predictions, skeleton in problems:
             split = load_own(annotations, load_skeleton(skeleton))
             poses = read_results(predictions, predictions.read_bytes(), split).poses

@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
+from simulated import simulate
 from tabulate import tabulate
 
 from crowdbench.gate import RESAMPLES as GATE_RESAMPLES
@@ -27,7 +28,6 @@ from crowdbench.metrics.sample import Key
 from crowdbench.metrics.sample_2d import Group, Sample2D, sample_2d
 from crowdbench.skeletons import COCO_17
 from crowdbench.structures import GroundTruth, Poses
-from tests.benchmarks.simulated import simulate
 
 METRICS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "PCK")
 KEYS = tuple(map(Key, METRICS))

@@ -25,17 +25,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from problems_2d import Problem, add_crowdpose_option, made_problems
+
 ROOT = Path(__file__).parents[2]
 PEERS = ("pycocotools", "xtcocotools", "faster-coco-eval")
-
-
-class Problem(NamedTuple):
-    """One benchmark problem."""
-
-    name: str
-    annotations: Path
-    predictions: Path
-    skeleton: str
 
 
 class Cost(NamedTuple):
@@ -50,29 +43,17 @@ class Cost(NamedTuple):
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--crowdpose", nargs=2, type=Path, metavar=("ANNOTATIONS", "PREDICTIONS"))
+    add_crowdpose_option(parser)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--task", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.task:
         _task(*arguments.task)
         return
-    if arguments.crowdpose is None:
-        data = ROOT.parent / "shared" / "data"
-        arguments.crowdpose = (
-            data / "crowdpose" / "crowdpose_val.json",
-            data / "predictions" / "crowdpose_val_A.json",
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        # In another process: the peak memory of a child counts from that of its parent.
-        generator = Path(__file__).with_name("problem.py")
-        subprocess.run([sys.executable, generator, folder], check=True)
-        paths = Path(folder) / "annotations.json", Path(folder) / "predictions.json"
-        problems = [Problem("COCO-val-sized", *paths, "coco-17")]
-        if all(path.is_file() for path in arguments.crowdpose):
-            problems.append(Problem("crowdpose-val", *arguments.crowdpose, "crowdpose-14"))
-        else:
-            print("crowdpose-val left out: no such files", file=sys.stderr)
+    with (
+        made_problems(arguments.crowdpose) as problems,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         for problem in problems:
             print(_table(problem, _measure(problem, Path(folder), arguments.repeats)))
 

@@ -23,6 +23,7 @@ from crowdbench.metrics.sample_2d import Group, Name, Sample2D, sample_2d
 from crowdbench.metrics.slices import Slice
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14, Skeleton
 from crowdbench.structures import Array, GroundTruth, Poses
+from tests.benchmarks.copied_images import copy_images
 from tests.metrics.problems import SETS, Loaded, Problem, load, load_set, problems, tiny_problem
 from tests.metrics.test_slices import draw_slices
 
@@ -83,40 +84,20 @@ class Scored:
 
     def copied(self, weights: Array) -> Scored:
         """Return the same with every image copied as often as its weight says."""
-        truth, poses = self.truth, self.poses
-        source = np.repeat(np.arange(len(weights)), weights)
-
-        def rows(image_index: Array) -> tuple[Array, Array]:
-            parts = [np.flatnonzero(image_index == i) for i in source]
-            empty = [np.zeros(0, np.int64)]
-            return (
-                np.concatenate([*parts, *empty]).astype(np.int64),
-                np.repeat(np.arange(len(source)), [len(part) for part in parts]),
-            )
-
-        persons, person_image = rows(truth.image_index)
-        taken, pose_image = rows(poses.image_index)
-        columns = ("keypoints", "boxes", "areas", "is_crowd", "is_ignored", "person_ids")
+        truth, poses, images, persons, rows = copy_images(self.truth, self.poses, weights)
         return Scored(
-            replace(
-                truth,
-                image_ids=np.arange(len(source)),
-                image_index=person_image,
-                crowd_index=None if truth.crowd_index is None else truth.crowd_index[source],
-                max_iou=None,
-                **{name: getattr(truth, name)[persons] for name in columns},
-            ),
-            replace(poses.take(taken), image_index=pose_image),
+            truth,
+            poses,
             self.sigmas,
             [
                 Slice(
-                    None if part.poses is None else part.poses[taken],
+                    None if part.poses is None else part.poses[rows],
                     None if part.persons is None else part.persons[persons],
-                    None if part.images is None else part.images[source],
+                    None if part.images is None else part.images[images],
                 )
                 for part in self.slices
             ],
-            None if self.others is None else self.others[taken],
+            None if self.others is None else self.others[rows],
         )
 
 
