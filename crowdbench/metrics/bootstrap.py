@@ -128,7 +128,8 @@ def _bca_tails(plain: float, drawn: Array, without: Array, tails: Array) -> Arra
     if not 0 < below < 1 or len(away) < 2:
         return None
     bias = float(ndtri(below))
-    skewness = float((away**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    cube = spread**1.5
+    skewness = float((away**3).sum()) / (6 * cube) if cube > 0 else 0.0
     z = bias + ndtri(tails)
     shrunk = 1 - skewness * z
     if (shrunk <= 0).any():

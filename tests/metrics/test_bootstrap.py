@@ -123,6 +123,15 @@ def test_constant_values_have_an_interval_of_width_0() -> None:
     assert interval.standard_error == 0
 
 
+def test_numbers_that_hardly_change_have_an_interval() -> None:
+    # The cube of their spread is less than any number above 0.
+    tiny = 1e-120
+    drawn, without = np.array([[-tiny, tiny] * 50]), np.array([[tiny, -tiny]])
+    (interval,) = intervals(Replicates(np.zeros(1), drawn, without))
+    assert interval is not None
+    assert interval.percentile == interval.bca == (-tiny, tiny)
+
+
 def test_draws_are_the_same_for_ever() -> None:
     # They rest on raw bits, which numpy promises not to change: with others, intervals of old
     # records would not come out again.
