@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand
 
 from crowdbench.errors import CrowdbenchError, UsageError
+from crowdbench.metrics import RESAMPLES
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Fewer resamples say nothing about the ends of an interval; more do not fit the memory.
@@ -175,7 +176,7 @@ class JobOptions:
     precision: Precision = "fp32"
     resume: Resume = True
     overwrite: Overwrite = False
-    bootstrap: Bootstrap = "1000"
+    bootstrap: Bootstrap = str(RESAMPLES)
     quiet: Quiet = False
 
 

@@ -7,16 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crowdbench.conditions.robustness import figure_values, recorded_places
+from crowdbench.conditions.resampled_figures import resampled_figures
 from crowdbench.errors import InputError, UsageError
-from crowdbench.metrics.bootstrap import SEED, Replicates, bootstrap, bootstrap_facts
+from crowdbench.metrics.bootstrap import (
+    OtherNumberError,
+    Replicates,
+    bootstrap_facts,
+    bootstrap_recorded,
+)
 from crowdbench.metrics.paired import check_same_units, paired
 from crowdbench.metrics.sample import Key, Sample, read_sample
 from crowdbench.record import RunFolder
 from crowdbench.results import Bootstrap, ConditionDescription, ConditionRow, Metrics, Paired
-
-# Numbers that were summed in another order are further apart by much less.
-_TOLERANCE = 1e-9
 
 
 class Figures(NamedTuple):
@@ -98,22 +100,9 @@ class Pairs(NamedTuple):
         """Return the figures of a condition on resampled images; none if a row is not there."""
         with_value = [row.metrics[main].value is not None for row in rows if main in row.metrics]
         numbers = [self.numbers[run].get(Key(main, condition, row.label)) for row in rows]
-        there = [found for found in numbers if found is not None]
-        if not there or len(there) < sum(with_value):
+        if sum(found is not None for found in numbers) < sum(with_value):
             return {}
-        n_drawn, n = there[0].drawn.shape[1], 1 + sum(v.shape[1] for v in there[0][1:])
-        values = np.full((len(rows), n), np.nan)
-        for row, found in zip(values, numbers, strict=True):
-            if found is not None:
-                row[:] = np.concatenate([found.plain, found.drawn[0], found.without[0]])
-        n_persons = [row.n_persons for row in rows]
-        figures = figure_values(
-            facts.kind, facts.harder, recorded_places(rows), n_persons, values, main
-        )
-        return {
-            name: Replicates(found[:1], found[None, 1 : 1 + n_drawn], found[None, 1 + n_drawn :])
-            for name, found in figures.items()
-        }
+        return resampled_figures(facts, rows, numbers, main)
 
 
 def _test(
@@ -224,15 +213,11 @@ def _resample(
         for row in rows
         if main in row.metrics
     }
-    there = set(sample.keys)
-    keys = [key for key, value in recorded.items() if value is not None and key in there]
-    replicates = bootstrap(sample, keys, resamples, SEED)
-    for key, found in zip(keys, replicates.plain.tolist(), strict=True):
-        value = recorded[key]
-        if value is None or not abs(found - value) <= _TOLERANCE * max(1.0, abs(value)):
-            where = " ".join(part for part in key if part is not None)
-            raise InputError(
-                f"{folder.matches}: not the matches of metrics.json ({where} would be {found}, "
-                f"not {value}): run `crowdbench score {folder.path}`"
-            )
-    return {key: replicates.take([i]) for i, key in enumerate(keys)}
+    try:
+        return bootstrap_recorded(sample, recorded, resamples)
+    except OtherNumberError as error:
+        where = " ".join(part for part in error.key if part is not None)
+        raise InputError(
+            f"{folder.matches}: not the matches of metrics.json ({where} would be {error.found}, "
+            f"not {error.recorded}): run `crowdbench score {folder.path}`"
+        ) from None

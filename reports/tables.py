@@ -15,13 +15,12 @@ from tabulate import tabulate
 from crowdbench.files import write_text
 from crowdbench.markup import markdown_text, one_line
 from crowdbench.results import Metrics
-from crowdbench.terminal import percent, value_cells, value_header
+from crowdbench.terminal import interval_header, percent, value_cells, value_header
 from reports.intervals import (
     INTERVAL_COLUMNS,
     interval_data,
     interval_of,
     interval_text,
-    level_text,
 )
 from reports.markup import latex_glyphs, latex_text, superscript
 
@@ -135,8 +134,7 @@ def metrics_table(metrics: Metrics) -> Table:
     """
     figures = metrics.metrics
     values = value_header(metric.unit for metric in figures.values())
-    sampled = metrics.bootstrap
-    interval = () if sampled is None else (f"{level_text(sampled)} interval",)
+    interval = interval_header(metrics)
     rows = [
         (name, m.value, m.unit, m.n, m.higher_is_better, m.reason)
         + (interval_data(m) if interval else ())

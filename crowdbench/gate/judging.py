@@ -14,7 +14,13 @@ from crowdbench.gate.judgement import Finding, Judgement, Verdict
 from crowdbench.gate.pairing import CannotJudgeError, check_comparable
 from crowdbench.gate.rules import Rule, find_row
 from crowdbench.gate.settings import Settings
-from crowdbench.metrics.bootstrap import LEVEL, Replicates, bootstrap, intervals
+from crowdbench.metrics.bootstrap import (
+    LEVEL,
+    OtherNumberError,
+    Replicates,
+    bootstrap_recorded,
+    intervals,
+)
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.metrics.paired import detectable
 from crowdbench.metrics.sample import Key
@@ -87,21 +93,14 @@ def _resampled(side: Scored, keys: Sequence[Key], resamples: int) -> dict[Key, R
     Raises:
         CannotJudgeError: if its matches are of other numbers than its metrics.
     """
-    there = set(side.sample.keys)
-    wanted = [
-        key for key in dict.fromkeys(keys) if key in there and side.summary.value(key) is not None
-    ]
-    if not wanted:
-        return {}
-    found = bootstrap(side.sample, wanted, resamples)
-    for key, again in zip(wanted, found.plain.tolist(), strict=True):
-        recorded = side.summary.value(key)
-        if recorded is None or not abs(again - recorded) <= _ROUNDING * max(1.0, abs(recorded)):
-            raise CannotJudgeError(
-                f"{side.name}: {_name(key)} is {recorded} as recorded and {again} from what every "
-                "image adds: score the run again"
-            )
-    return {key: found.take([i]) for i, key in enumerate(wanted)}
+    recorded = {key: side.summary.value(key) for key in keys}
+    try:
+        return bootstrap_recorded(side.sample, recorded, resamples)
+    except OtherNumberError as error:
+        raise CannotJudgeError(
+            f"{side.name}: {_name(error.key)} is {error.recorded} as recorded and {error.found} "
+            "from what every image adds: score the run again"
+        ) from None
 
 
 def _judge_rule(

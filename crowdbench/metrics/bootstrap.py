@@ -9,23 +9,25 @@ Source: B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993), chapte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from crowdbench.metrics import RESAMPLES
 from crowdbench.metrics.sample import Key, Sample, draw, leave_out
 from crowdbench.results import Bootstrap, Interval
 from crowdbench.structures import Array
 
-RESAMPLES = 1_000
 SEED = 0
 LEVEL = 0.95
 # The skewness is estimated from so many groups of images, left out one after the other.
 _GROUPS = 200
 # A number that is missing from more of the resamples than this has no interval.
 _MOST_MISSING = 0.05
+# Numbers that were summed in another order are further apart by much less.
+_ROUNDING = 1e-9
 
 
 class Replicates(NamedTuple):
@@ -67,6 +69,45 @@ def bootstrap(
     )
     values = sample.replicate(weights, keys)
     return Replicates(values[:, 0], values[:, 1 : 1 + resamples], values[:, 1 + resamples :])
+
+
+class OtherNumberError(Exception):
+    """What a sample gives is not what was recorded: they are not of one scoring.
+
+    Attributes:
+        key: of the number.
+        recorded: what was recorded.
+        found: what the sample gives.
+    """
+
+    def __init__(self, key: Key, recorded: float, found: float) -> None:
+        super().__init__(key, recorded, found)
+        self.key, self.recorded, self.found = key, recorded, found
+
+
+def bootstrap_recorded(
+    sample: Sample, recorded: Mapping[Key, float | None], resamples: int
+) -> dict[Key, Replicates]:
+    """Return recorded numbers on resampled splits, those that have a value and the sample knows.
+
+    Args:
+        sample: the scored split.
+        recorded: the numbers, of the same scoring.
+        resamples: how many resamples to draw.
+
+    Raises:
+        OtherNumberError: if a number of the sample is not the recorded one.
+    """
+    there = set(sample.keys)
+    values = {key: value for key, value in recorded.items() if value is not None and key in there}
+    if not values:
+        return {}
+    replicates = bootstrap(sample, list(values), resamples)
+    plain = replicates.plain.tolist()
+    for (key, value), found in zip(values.items(), plain, strict=True):
+        if not abs(found - value) <= _ROUNDING * max(1.0, abs(value)):
+            raise OtherNumberError(key, value, found)
+    return {key: replicates.take([i]) for i, key in enumerate(values)}
 
 
 def bootstrap_facts(sample: Sample, resamples: int, seed: int = SEED) -> Bootstrap:

@@ -33,15 +33,10 @@ class Part(NamedTuple):
     n_poses: int
 
 
-def rows_of(cuts: Cuts) -> list[Row]:
-    """Return the rows of all conditions, in order."""
-    return [row for _, _, cut in cuts if isinstance(cut, Cut) for row in cut.rows]
-
-
-def names_of(cuts: Cuts) -> list[tuple[str, str]]:
-    """Return the condition and the label of each of these rows."""
+def rows_of(cuts: Cuts) -> list[tuple[str, Row]]:
+    """Return the rows of all conditions, in order, behind the names of their conditions."""
     return [
-        (condition.name, row.label)
+        (condition.name, row)
         for condition, _, cut in cuts
         if isinstance(cut, Cut)
         for row in cut.rows

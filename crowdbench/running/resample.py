@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
-import numpy as np
 
-from crowdbench.conditions.robustness import figure_values, recorded_places
-from crowdbench.metrics.bootstrap import Replicates, bootstrap, bootstrap_facts, intervals
+from crowdbench.conditions.resampled_figures import resampled_figures
+from crowdbench.metrics.bootstrap import bootstrap, bootstrap_facts, intervals
 from crowdbench.metrics.catalogue import main_metric
 from crowdbench.metrics.sample import Key, Sample
-from crowdbench.results import Bootstrap, ConditionFacts, ConditionRow, Interval, Metric, Metrics
-from crowdbench.structures import Array
+from crowdbench.results import Bootstrap, Interval, Metric, Metrics
 
 
 def with_intervals(metrics: Metrics, sample: Sample, resamples: int) -> Metrics:
@@ -37,9 +35,7 @@ def with_intervals(metrics: Metrics, sample: Sample, resamples: int) -> Metrics:
             for name, rows in metrics.conditions.items()
         },
         robustness={
-            name: found.of_figures(
-                figures, metrics.condition_facts[name], metrics.conditions[name], name, main
-            )
+            name: found.of_figures(figures, name, metrics, main)
             for name, figures in metrics.robustness.items()
         },
         notes=(*metrics.notes, *_remarks(facts)),
@@ -68,41 +64,26 @@ class _Found:
     def of_figures(
         self,
         figures: Mapping[str, Metric],
-        facts: ConditionFacts,
-        rows: Sequence[ConditionRow],
         condition: str,
+        metrics: Metrics,
         main: str,
     ) -> dict[str, Metric]:
         """Return the figures that sum up a condition with their intervals.
 
         Args:
             figures: by name.
-            facts: of the condition.
-            rows: of the condition.
             condition: its name.
-            main: the metric that the figures are of.
+            metrics: whose rows they sum up.
+            main: the metric that they are of.
         """
-        places, n_persons = recorded_places(rows), [row.n_persons for row in rows]
-
-        def of(values: Array) -> Array:
-            found = figure_values(facts.kind, facts.harder, places, n_persons, values, main)
-            return np.array([found[name] for name in figures])
-
-        plain, drawn, without = self._rows([Key(main, condition, row.label) for row in rows])
-        found = intervals(Replicates(of(plain[:, None])[:, 0], of(drawn), of(without)))
+        rows = metrics.conditions[condition]
+        places = [self._place.get(Key(main, condition, row.label)) for row in rows]
+        numbers = [None if place is None else self._replicates.take([place]) for place in places]
+        found = resampled_figures(metrics.condition_facts[condition], rows, numbers, main)
         return {
-            name: _with(metric, interval)
-            for (name, metric), interval in zip(figures.items(), found, strict=True)
+            name: _with(metric, intervals(found[name])[0] if name in found else None)
+            for name, metric in figures.items()
         }
-
-    def _rows(self, keys: Sequence[Key]) -> Replicates:
-        """Return numbers; NaN for what the sample does not have."""
-        there = [i for i, key in enumerate(keys) if key in self._place]
-        known = self._replicates.take([self._place[keys[i]] for i in there])
-        found = Replicates(*(np.full((len(keys), *v.shape[1:]), np.nan) for v in known))
-        for values, of_known in zip(found, known, strict=True):
-            values[there] = of_known
-        return found
 
 
 def _with(metric: Metric, interval: Interval | None) -> Metric:

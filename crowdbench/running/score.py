@@ -33,14 +33,7 @@ from crowdbench.results import (
 )
 from crowdbench.results_format import write_results
 from crowdbench.running.crowd_images import crowd_images
-from crowdbench.running.described import (
-    Cuts,
-    Part,
-    names_of,
-    rows_of,
-    whole_split,
-    with_conditions,
-)
+from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_conditions
 from crowdbench.running.predict import sweep_thresholds
 from crowdbench.running.score_3d import score_poses_3d
 from crowdbench.running.worst_images import worst_images
@@ -136,7 +129,7 @@ def score_candidates(
         metrics = _with_skipped(metrics, candidates.skipped)
         return Scored(metrics, worst, in_space if with_sample else None)
     rows = rows_of(cuts)
-    final, slices = _merged(poses, [row for row in rows if row.candidates is None], run)
+    final, slices = _merged(poses, [row for _, row in rows if row.candidates is None], run)
     left = poses if final is None else poses.take(final)
     write_results(folder.predictions, left, split.images.ids, split.category_id)
     if split.truth is None:
@@ -147,15 +140,15 @@ def score_candidates(
     parts = iter(result.slices)
     found: list[SliceValues] = []
     evaluations: list[tuple[Evaluation, Names]] = [(result, [(None, None)])]
-    for row, name in zip(rows, names_of(cuts), strict=True):
+    for condition, row in rows:
         if row.candidates is None:
             found.append(next(parts))
-            evaluations[0][1].append(name)
+            evaluations[0][1].append((condition, row.label))
             continue
         final, _ = _merged(row.candidates, (), run)
         own = evaluate(split.truth, row.candidates, sigmas, limits, final=final, slices=[Slice()])
         found += own.slices
-        evaluations.append((own, [None, name]))
+        evaluations.append((own, [None, (condition, row.label)]))
     return Scored(
         _with_skipped(_metrics(run, result, cuts, found), candidates.skipped),
         WorstImages(

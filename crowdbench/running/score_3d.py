@@ -26,14 +26,7 @@ from crowdbench.results import (
     WorstImages,
 )
 from crowdbench.results_3d import write_poses_3d
-from crowdbench.running.described import (
-    Cuts,
-    Part,
-    names_of,
-    rows_of,
-    whole_split,
-    with_conditions,
-)
+from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_conditions
 from crowdbench.structures import GroundTruth, Poses
 
 N_WORST = 12
@@ -62,9 +55,7 @@ def score_poses_3d(
     write_poses_3d(folder.path, poses, split)
     evaluation = _Scored(split, truth, poses)
     all_persons = evaluation.part(_WHOLE)
-    parts = [
-        evaluation.part(row, *name) for row, name in zip(rows_of(cuts), names_of(cuts), strict=True)
-    ]
+    parts = [evaluation.part(row, condition) for condition, row in rows_of(cuts)]
     whole = whole_split(run, all_persons.numbers, evaluation.counts())
     metrics = msgspec.structs.replace(
         with_conditions(whole, cuts, parts), pose3d=evaluation.facts()
@@ -84,7 +75,7 @@ class _Scored:
         self._units = units_of(truth.pose3d)
         self._tallies: dict[Key, Tally] = {}
 
-    def part(self, row: Row, condition: str | None = None, label: str | None = None) -> Part:
+    def part(self, row: Row, condition: str | None = None) -> Part:
         """Return the numbers of a row, and keep what every unit adds to them.
 
         Of the rows of conditions, those that choose joints alone have breakdowns.
@@ -92,7 +83,6 @@ class _Scored:
         Args:
             row: what takes part.
             condition: name of its condition; None for the whole split.
-            label: its own name there; likewise.
         """
         errors, evaluation, poses = self._errors, self._evaluation, self._poses
         if row.candidates is not None:
@@ -112,6 +102,7 @@ class _Scored:
         if joints is not None:
             persons &= joints[:, list(self._split.skeleton.scored)].any(1)
         values = evaluation.values(persons, joints)
+        label = None if condition is None else row.label
         for name in _available(values, poses):
             self._tallies[Key(name, condition, label)] = tally(values[name], self._units)
         return Part(

@@ -19,6 +19,7 @@ from crowdbench.datasets.split import Split
 from crowdbench.environment import describe_environment, now
 from crowdbench.errors import MissingError, UsageError
 from crowdbench.merging import AS_THEY_ARE
+from crowdbench.metrics import RESAMPLES
 from crowdbench.metrics.official import CheckResult, check_official
 from crowdbench.metrics.sample import write_sample
 from crowdbench.predictor import PRECISIONS, Request
@@ -63,7 +64,7 @@ class Job(msgspec.Struct, frozen=True):
     overwrite: bool = False
     quiet: bool = True
     conditions: ConditionSettings = ConditionSettings()
-    resamples: int = 1_000
+    resamples: int = RESAMPLES
 
 
 class Prepared(NamedTuple):

@@ -25,7 +25,8 @@ from crowdbench.conditions.condition import Cut, Subject
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets import Split, load_own
 from crowdbench.datasets.split import LEVEL_LIMITS
-from crowdbench.metrics.bootstrap import RESAMPLES, SEED, bootstrap
+from crowdbench.metrics import RESAMPLES
+from crowdbench.metrics.bootstrap import SEED, bootstrap
 from crowdbench.metrics.evaluation import Evaluation, evaluate
 from crowdbench.metrics.sample import draw, sample_bytes
 from crowdbench.metrics.sample_2d import Group, Name, Sample2D, sample_2d

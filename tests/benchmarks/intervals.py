@@ -22,7 +22,8 @@ from tabulate import tabulate
 
 from crowdbench.gate import RESAMPLES as GATE_RESAMPLES
 from crowdbench.gate.judging import verdict_of
-from crowdbench.metrics.bootstrap import RESAMPLES, bootstrap, intervals
+from crowdbench.metrics import RESAMPLES
+from crowdbench.metrics.bootstrap import bootstrap, intervals
 from crowdbench.metrics.evaluation import evaluate
 from crowdbench.metrics.sample import Key
 from crowdbench.metrics.sample_2d import Group, Sample2D, sample_2d

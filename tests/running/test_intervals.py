@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from crowdbench.conditions.robustness import figure_values, recorded_places
-from crowdbench.metrics.bootstrap import RESAMPLES, Replicates, bootstrap, intervals
+from crowdbench.metrics import RESAMPLES
+from crowdbench.metrics.bootstrap import Replicates, bootstrap, intervals
 from crowdbench.metrics.sample import Key, Sample, Units, read_sample
 from crowdbench.options import JobOptions
 from crowdbench.record import RunFolder
