@@ -36,12 +36,35 @@ class Variant:
     overrides: Mapping[str, Any]
 
 
-_SIZES = ((256, 192), (384, 288))
+_SMALL, _LARGE = (256, 192), (384, 288)
+_SIZES = (_SMALL, _LARGE)
 _JOINTS: Mapping[str, Any] = MappingProxyType({"num_joints": 17})
 # The four positions of MIPNet's blocks; the setting is that of the published checkpoint.
 _JOINTS_AND_MIMB: Mapping[str, Any] = MappingProxyType(
     {"num_joints": 17, "mimb": (False, False, True, True)}
 )
+_JOINTS_14: Mapping[str, Any] = MappingProxyType({"num_joints": 14})
+# The official pose code of HRFormer, which trained the published weights, leaves the bias out.
+_JOINTS_AND_BIAS: Mapping[str, Any] = MappingProxyType(
+    {"num_joints": 17, "relative_position_bias": False}
+)
+# I2R-Net's relation between persons in its ten official configurations: the module that turns masks
+# into positions is there even where it is not needed.
+_VANILLA = {"width": 96, "n_layers": 6, "masks": "conv", "upsampling": "multiplex"}
+_VANILLA_PLACED = {**_VANILLA, "needs_masks": True}
+_VANILLA_UNPLACED = {**_VANILLA, "needs_masks": False}
+_TPH = {"first_stage": "transpose-h-a4-256x192", "width": 96, "n_layers": 2, "upsampling": "deconv"}
+_TPH_OCHUMAN = {**_TPH, "masks": "res", "needs_masks": True}
+_TPH_CROWDPOSE = {**_TPH, "masks": "conv", "needs_masks": False}
+_TPH_COCO = {**_VANILLA_PLACED, "first_stage": "transpose-h-a6-256x192", "n_layers": 4}
+_HRT = {
+    "first_stage": "hrformer-b-256x192",
+    "width": 78,
+    "n_layers": 2,
+    "masks": "res",
+    "needs_masks": False,
+    "upsampling": "deconv",
+}
 # Name without the size: builder, config, overrides, sizes.
 _ROWS: tuple[
     tuple[str, str, dict[str, Any], Mapping[str, Any], tuple[tuple[int, int], ...]], ...
@@ -56,11 +79,37 @@ _ROWS: tuple[
     ("mipnet-r152", "mipnet:build_resnet", {"depth": 152}, _JOINTS_AND_MIMB, _SIZES),
     ("mipnet-hrnet-w32", "mipnet:build_hrnet", {"width": 32}, _JOINTS_AND_MIMB, _SIZES),
     ("mipnet-hrnet-w48", "mipnet:build_hrnet", {"width": 48}, _JOINTS_AND_MIMB, _SIZES),
+    ("transpose-h-a4", "transpose:build", {"n_layers": 4}, _JOINTS, (_SMALL,)),
+    ("transpose-h-a6", "transpose:build", {"n_layers": 6}, _JOINTS, (_SMALL,)),
+    ("hrformer-b", "hrformer:build", {}, _JOINTS_AND_BIAS, _SIZES),
+    ("i2r-net-vanilla-coco", "i2r:build_vanilla", _VANILLA_PLACED, _JOINTS, (_SMALL,)),
+    ("i2r-net-vanilla-crowdpose", "i2r:build_vanilla", _VANILLA_PLACED, _JOINTS_14, (_SMALL,)),
+    ("i2r-net-vanilla-ochuman", "i2r:build_vanilla", _VANILLA_UNPLACED, _JOINTS, (_SMALL,)),
+    ("i2r-net-transpose-h-coco", "i2r:build", _TPH_COCO, _JOINTS, (_SMALL,)),
+    ("i2r-net-transpose-h-crowdpose", "i2r:build", _TPH_CROWDPOSE, _JOINTS_14, (_SMALL,)),
+    ("i2r-net-transpose-h-ochuman", "i2r:build", _TPH_OCHUMAN, _JOINTS, (_SMALL,)),
+    # Its parameters are the same for both sizes.
+    ("i2r-net-hrformer-b-coco", "i2r:build", _HRT, _JOINTS, _SIZES),
+    ("i2r-net-hrformer-b-crowdpose", "i2r:build", _HRT, _JOINTS_14, (_SMALL,)),
+    ("i2r-net-hrformer-b-ochuman", "i2r:build", _HRT, _JOINTS, (_SMALL,)),
 )
 # Of no paper: small enough to be trained on a CPU in half an hour. One module for each stage, and
 # branches of nearly the same width, as most of what poses need is seen at the highest resolution.
 _TINY: Mapping[str, Any] = MappingProxyType(
     {"width": 24, "growth": 12, "modules": (1, 1, 1), "stem": 16, "bottlenecks": 1, "blocks": 2}
+)
+# Its first stage is hrnet-tiny, whose features are half as large as those of the official networks.
+_I2R_TINY: Mapping[str, Any] = MappingProxyType(
+    {
+        "first_stage": "hrnet-tiny",
+        "width": 24,
+        "n_layers": 2,
+        "masks": "conv",
+        "needs_masks": True,
+        "upsampling": "deconv",
+        "feedforward": 48,
+        "doublings": 1,
+    }
 )
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
@@ -73,6 +122,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     | {
         "hrnet-tiny": Variant("hrnet:build", (128, 96), _TINY, _JOINTS),
         "mipnet-tiny": Variant("mipnet:build_hrnet", (128, 96), _TINY, _JOINTS_AND_MIMB),
+        "i2r-net-tiny": Variant("i2r:build", (128, 96), _I2R_TINY, _JOINTS),
     }
 )
 
@@ -91,8 +141,9 @@ def create(variant: str, **overrides: Any) -> nn.Module:
 
     Args:
         variant: one of `variants()`.
-        overrides: values to replace: ``num_joints`` (17), and for MIPNet ``mimb``, four switches,
-            one for each position of its modulation blocks.
+        overrides: values to replace: ``num_joints`` (17; 14 where CrowdPose is in the name); for
+            MIPNet ``mimb``, four switches, one for each position of its modulation blocks; for
+            HRFormer ``relative_position_bias``.
 
     Raises:
         UnknownNameError: if there is no such variant.

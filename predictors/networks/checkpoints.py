@@ -185,22 +185,29 @@ def _what_it_seems(found: Shapes, own: Shapes, variant: str) -> list[str]:
 def _fitting(shapes: Shapes) -> tuple[list[str], int] | None:
     """Return the variants that have exactly these tensors, and their number of joints."""
     bare = _without_counters(shapes)
-    return next(((names, joints) for names, joints, known in _known() if known == bare), None)
+    # The names, which do not depend on the joints, spare most networks from being made again.
+    alike = [names for names in _alike() if _shapes_at(names[0], 17).keys() == bare.keys()]
+    for joints in _JOINT_COUNTS:
+        fit = [names for names in alike if _shapes_at(names[0], joints) == bare]
+        if fit:
+            return [name for names in fit for name in names], joints
+    return None
 
 
-@cache
-def _known() -> list[tuple[list[str], int, Shapes]]:
-    """Return the tensors of all variants, with those that differ by the size of the crop alone."""
+def _alike() -> list[list[str]]:
+    """Return the names of all variants, together where crop or default joints alone differ."""
     alike: dict[tuple[str, tuple[tuple[str, Any], ...]], list[str]] = {}
     for name, row in VARIANTS.items():
         alike.setdefault((row.builder, tuple(row.config.items())), []).append(name)
-    known = []
-    for names in alike.values():
-        for joints in _JOINT_COUNTS:
-            with torch.device("meta"):
-                state = create(names[0], num_joints=joints).state_dict()
-            known.append((names, joints, _without_counters(_shapes_of(state))))
-    return known
+    return list(alike.values())
+
+
+@cache
+def _shapes_at(variant: str, joints: int) -> Shapes:
+    """Return the tensors of a variant for a number of joints."""
+    with torch.device("meta"):
+        state = create(variant, num_joints=joints).state_dict()
+    return _without_counters(_shapes_of(state))
 
 
 def _without_counters(shapes: Shapes) -> Shapes:

@@ -182,9 +182,14 @@ class PoseHRNet(HRNet):
         """Return the heatmaps (N, num_joints, H/4, W/4) of the last stage's outputs."""
         return cast("torch.Tensor", self.final_layer(branches[0]))
 
+    def features_and_heatmaps(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the highest resolution (N, C, H/4, W/4) and the heatmaps that are made of it."""
+        branches = self.features(image)
+        return branches[0], self.head(branches)
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return heatmaps (N, num_joints, H/4, W/4) of normalised crops (N, 3, H, W)."""
-        return self.head(self.features(image))
+        return self.features_and_heatmaps(image)[1]
 
 
 def build(num_joints: int, **config: Any) -> PoseHRNet:

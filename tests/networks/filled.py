@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -43,3 +45,40 @@ def write_checkpoint(shared: Path, folder: Path, variant: str, num_joints: int =
     path = folder / f"{variant}-{num_joints}.pth"
     torch.save(filled(shared, variant, num_joints=num_joints).float().state_dict(), path)
     return path
+
+
+def reference(shared: Path, name: str) -> dict[str, Any]:
+    """Return a JSON file of the reference, called without its suffix."""
+    content: dict[str, Any] = json.loads((shared / "reference" / f"{name}.json").read_text())
+    return content
+
+
+def entries_of(network: nn.Module) -> list[list[Any]]:
+    """Return names, shapes and types as the reference files list them."""
+    return [
+        [name, list(tensor.shape), str(tensor.dtype).removeprefix("torch.")]
+        for name, tensor in network.state_dict().items()
+    ]
+
+
+def error(output: torch.Tensor, golden: dict[str, Any]) -> float:
+    """Return the largest difference of an output's statistics and samples from the reference's."""
+    values = output.numpy()
+    assert list(values.shape) == golden["shape"]
+    assert str(values.dtype) == golden["dtype"]
+    found = [values.mean(), values.std(), values.min(), values.max()]
+    found += values.reshape(-1)[golden["sample_indices"]].tolist()
+    wanted = [golden[name] for name in ("mean", "std", "min", "max")] + golden["sample_values"]
+    assert len(wanted) == 68
+    return float(np.abs(np.subtract(found, wanted)).max())
+
+
+def lively(network: nn.Module) -> Any:
+    """Return the network for evaluation, with batch-norms that keep the signal from dying out."""
+    network.eval()
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.running_var, 0.05, 0.1)
+            nn.init.normal_(module.bias, 0, 0.5)
+    return network

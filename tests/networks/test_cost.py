@@ -12,6 +12,7 @@ from torch import nn
 from predictors.networks import VARIANTS, create
 from predictors.networks.cost import cost_of, n_parameters
 from predictors.networks.mipnet import selectors
+from predictors.networks.transformer import Encoder
 
 PUBLISHED = {
     "simplebaseline-r50-256x192": 8.9,
@@ -69,6 +70,17 @@ def test_a_second_instance_costs_less_than_a_second_pass() -> None:
     one, two = (cost_of(build, passes(n)).multiply_adds for n in (1, 2))
     assert one == pytest.approx(7.645e9, rel=1e-3)
     assert 1.3 < two / one < 1.5
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_attention_costs_what_its_matrix_products_do(n: int) -> None:
+    tokens, width, hidden, layers = 50, 24, 48, 2
+    found = cost_of(
+        lambda: Encoder(width, layers, hidden),
+        lambda network: network(torch.zeros(n, tokens, width), torch.zeros(1, tokens, width)),
+    )
+    linear = tokens * (4 * width**2 + 2 * width * hidden)
+    assert found.multiply_adds == n * layers * (linear + 2 * tokens**2 * width)
 
 
 def test_only_trainable_parameters_are_counted() -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from crowdbench.errors import UnknownNameError, UsageError
 from predictors.networks import VARIANTS, create, variants
@@ -19,7 +16,15 @@ from predictors.networks.cost import n_parameters
 from predictors.networks.hrnet import HRNet, HRNetConfig, PoseHRNet
 from predictors.networks.mipnet import MIMB, MIPNetHRNet, MIPNetResNet, selectors
 from predictors.networks.pose_resnet import CONFIGS, PoseResNet, ResNet, ResNetConfig
-from tests.networks.filled import filled, filler, on_meta
+from tests.networks.filled import (
+    entries_of,
+    error,
+    filled,
+    filler,
+    lively,
+    on_meta,
+    reference,
+)
 
 GOLDEN = [
     "simplebaseline-r50-256x192",
@@ -40,14 +45,6 @@ SMALL_HRNET = HRNetConfig(8)
 SMALL_RESNET = ResNetConfig((1, 1, 1, 1))
 
 
-def entries_of(network: nn.Module) -> list[list[Any]]:
-    """Return names, shapes and types as the reference files list them."""
-    return [
-        [name, list(tensor.shape), str(tensor.dtype).removeprefix("torch.")]
-        for name, tensor in network.state_dict().items()
-    ]
-
-
 def small_images(n: int = 2) -> torch.Tensor:
     return torch.randn(n, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -60,27 +57,27 @@ def small_resnet(mimb: tuple[bool, ...]) -> MIPNetResNet:
     return MIPNetResNet(SMALL_RESNET, 17, mimb)
 
 
-def lively(network: nn.Module) -> Any:
-    """Return the network for evaluation, with batch-norms that keep the signal from dying out."""
-    network.eval()
-    torch.manual_seed(0)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.uniform_(module.running_var, 0.05, 0.1)
-            nn.init.normal_(module.bias, 0, 0.5)
-    return network
-
-
 # --- names ----------------------------------------------------------------------------------------
 
 
-def test_there_are_twenty_variants_and_two_tiny_ones() -> None:
+def test_there_are_the_official_variants_and_tiny_ones() -> None:
     sizes = ("256x192", "384x288")
     resnets = [f"{kind}-r{n}" for kind in ("simplebaseline", "mipnet") for n in (50, 101, 152)]
     hrnets = [f"{kind}-w{n}" for kind in ("hrnet", "mipnet-hrnet") for n in (32, 48)]
+    both_sizes = [*resnets, *hrnets, "hrformer-b", "i2r-net-hrformer-b-coco"]
+    small = [
+        f"i2r-net-{first}-{data}"
+        for first in ("vanilla", "transpose-h", "hrformer-b")
+        for data in ("coco", "crowdpose", "ochuman")
+        if (first, data) != ("hrformer-b", "coco")
+    ]
+    small += ["transpose-h-a4", "transpose-h-a6"]
     assert sorted(variants()) == sorted(
-        [f"{n}-{s}" for n in resnets + hrnets for s in sizes] + ["hrnet-tiny", "mipnet-tiny"]
+        [f"{name}-{size}" for name in both_sizes for size in sizes]
+        + [f"{name}-256x192" for name in small]
+        + ["hrnet-tiny", "mipnet-tiny", "i2r-net-tiny"]
     )
+    assert VARIANTS["i2r-net-tiny"].input_size == (128, 96)
     assert VARIANTS["hrnet-tiny"].input_size == VARIANTS["mipnet-tiny"].input_size == (128, 96)
     assert VARIANTS["hrnet-w48-384x288"].input_size == (384, 288)
 
@@ -114,12 +111,11 @@ def test_mimb_needs_four_switches() -> None:
 
 @pytest.mark.parametrize("variant", GOLDEN + NAMES_ONLY)
 def test_names_shapes_types_and_order_equal_the_official_ones(shared: Path, variant: str) -> None:
-    folder = shared / "reference"
-    path = folder / variant / "state_dict.json" if variant in GOLDEN else None
-    reference = json.loads((path or folder / f"state_dicts/{variant}.json").read_text())
+    name = f"{variant}/state_dict" if variant in GOLDEN else f"state_dicts/{variant}"
+    wanted = reference(shared, name)
     network = on_meta(variant)
-    assert entries_of(network) == reference["state_dict"]
-    assert n_parameters(network) == reference["total_trainable_params"]
+    assert entries_of(network) == wanted["state_dict"]
+    assert n_parameters(network) == wanted["total_trainable_params"]
 
 
 def test_the_trunks_have_the_names_that_other_networks_use_them_under(shared: Path) -> None:
@@ -132,13 +128,13 @@ def test_the_trunks_have_the_names_that_other_networks_use_them_under(shared: Pa
         ("higherhrnet-w32-coco", "", lambda: HRNet(HRNetConfig(32))),
         ("3dmppe-posenet-r50", "backbone.", lambda: ResNet(CONFIGS[50])),
     ):
-        content = json.loads((shared / "reference" / folder / "state_dict.json").read_text())
-        reference = content.get("state_dict") or content["tensors"]
+        content = reference(shared, f"{folder}/state_dict")
+        wanted = content.get("state_dict") or content["tensors"]
         with torch.device("meta"):
             entries = [[prefix + name, *rest] for name, *rest in entries_of(build())]
-        first = reference.index(entries[0])
-        assert entries == reference[first : first + len(entries)], folder
-        rest = [name for name, *_ in reference[first + len(entries) :]]
+        first = wanted.index(entries[0])
+        assert entries == wanted[first : first + len(entries)], folder
+        rest = [name for name, *_ in wanted[first + len(entries) :]]
         assert not [n for n in rest if n.startswith((f"{prefix}stage", f"{prefix}layer"))], folder
 
 
@@ -190,20 +186,8 @@ def test_branches_grow_by_the_same_number_of_channels_where_told_so() -> None:
 # --- outputs --------------------------------------------------------------------------------------
 
 
-def error(output: torch.Tensor, golden: dict[str, Any]) -> float:
-    """Return the largest difference of an output's statistics and samples from the reference's."""
-    values = output.numpy()
-    assert list(values.shape) == golden["shape"]
-    assert str(values.dtype) == golden["dtype"]
-    found = [values.mean(), values.std(), values.min(), values.max()]
-    found += values.reshape(-1)[golden["sample_indices"]].tolist()
-    wanted = [golden[name] for name in ("mean", "std", "min", "max")] + golden["sample_values"]
-    assert len(wanted) == 68
-    return float(np.abs(np.subtract(found, wanted)).max())
-
-
 def golden_of(shared: Path, variant: str) -> tuple[torch.Tensor, dict[str, Any]]:
-    golden = json.loads((shared / "reference" / variant / "golden.json").read_text())
+    golden = reference(shared, f"{variant}/golden")
     image = golden["inputs"]["image"]
     return filler(shared).image_batch(image["seed"], tuple(image["shape"])), golden["outputs"]
 
