@@ -76,7 +76,9 @@ def train(
     from predictors.training.start import begin_network, first_weights
 
     root = data_root(data_root_option)
-    source, held_out = find_source(chosen.data, root), find_source(chosen.held_out, root)
+    source, held_out = (
+        find_source(name, root, chosen.convention) for name in (chosen.data, chosen.held_out)
+    )
     weights = first_weights(chosen, source.skeleton.name, start_from)
     network = begin_network(chosen, len(source.skeleton), weights)
     folder = output or Path("runs/training") / chosen.name

@@ -12,7 +12,7 @@ import numpy as np
 
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
-from predictors.topdown.crop import UNIT, Frames, frames_of, to_output
+from predictors.topdown.crop import UNIT, Convention, Frames, frames_of, has_map, to_output
 
 # How much larger than the joints of half a body its frame is.
 _HALF_BODY_MARGIN = 1.5
@@ -54,10 +54,12 @@ class Views:
     Attributes:
         maps: (P, 2, 3) float64 affine maps from the image to the crop.
         mirrored: (P,) bool whether the crop shows a mirror image.
+        angles: (P,) float64 degrees by which the frame is turned.
     """
 
     maps: Array
     mirrored: Array
+    angles: Array
 
 
 def draw_views(
@@ -68,6 +70,9 @@ def draw_views(
     input_size: tuple[int, int],
     augmentation: Augmentation,
     rng: np.random.Generator,
+    convention: Convention = "classical",
+    *,
+    shared: bool = False,
 ) -> Views:
     """Return a random view of each person.
 
@@ -79,18 +84,23 @@ def draw_views(
         input_size: height and width of the crops.
         augmentation: how far they may differ.
         rng: where the random numbers come from.
+        convention: of crops.
+        shared: whether mirror, rotation, scale and whether bodies are cut in half are drawn once
+            for all persons of the image. Which half it is, is each person's own.
 
-    Source: HRNet, ``JointsDataset``: first half of the body, then scale, rotation, mirror.
-    Deviation: the image is not mirrored before it is turned; the maps say both at once.
+    Source: HRNet, ``JointsDataset``: first half of the body, then scale, rotation, mirror; I2R-Net
+    for what is shared. Deviations: the image is not mirrored before it is turned; the maps say both
+    at once. A frame that the factor would leave without extent keeps its size.
     """
-    n = len(boxes)
-    frames = frames_of(boxes, input_size, "classical")
+    n_persons = len(boxes)
+    n = 1 if shared else n_persons
+    frames = frames_of(boxes, input_size, convention)
     labelled = keypoints[:, :, 2] > 0
     halved = rng.random(n) < augmentation.half_body_probability
-    halved &= labelled.sum(axis=1) > augmentation.half_body_above
-    for row in np.flatnonzero(halved):
+    many = labelled.sum(axis=1) > augmentation.half_body_above
+    for row in np.flatnonzero(halved & many):
         half = half_body(keypoints[row], skeleton, input_size, rng)
-        if half is not None:
+        if half is not None and has_map(Frames(*(part[None] for part in half)), convention)[0]:
             frames.centres[row], frames.scales[row] = half
     spread = augmentation.scale
     factors = np.clip(1 + rng.standard_normal(n) * spread, 1 - spread, 1 + spread)
@@ -98,8 +108,13 @@ def draw_views(
     angles = np.clip(rng.standard_normal(n) * std, -2 * std, 2 * std)
     angles = np.where(rng.random(n) < augmentation.rotation_probability, angles, 0)
     mirrored = rng.random(n) < augmentation.flip_probability
+    angles = np.broadcast_to(angles, n_persons)
+    mirrored = np.broadcast_to(mirrored, n_persons)
     scaled = Frames(frames.centres, frames.scales * factors[:, None].astype(np.float32))
-    return Views(view_maps(scaled, angles, mirrored, image_width, input_size), mirrored)
+    fits = has_map(scaled, convention)[:, None]
+    scaled = Frames(frames.centres, np.where(fits, scaled.scales, frames.scales))
+    maps = view_maps(scaled, angles, mirrored, image_width, input_size, convention)
+    return Views(maps, mirrored, angles)
 
 
 def half_body(
@@ -143,6 +158,7 @@ def view_maps(
     mirrored: Array,
     image_width: int,
     input_size: tuple[int, int],
+    convention: Convention = "classical",
 ) -> Array:
     """Return (P, 2, 3) float64: the affine maps of turned and mirrored frames.
 
@@ -152,19 +168,21 @@ def view_maps(
         mirrored: (P,) bool whether the image is mirrored first, and the frame with it.
         image_width: pixels.
         input_size: height and width of the crops.
+        convention: of crops.
 
-    Source: HRNet, ``get_affine_transform`` in the classical convention. Without an angle and not
-    mirrored, exactly `predictors.topdown.crop.to_output`.
+    Source: HRNet and I2R-Net, ``get_affine_transform``. Without an angle and not mirrored, exactly
+    `predictors.topdown.crop.to_output`.
     """
     centres = frames.centres.astype(np.float64)
     centres[:, 0] = np.where(mirrored, image_width - 1 - centres[:, 0], centres[:, 0])
-    straight = to_output(frames, input_size, "classical")
+    straight = to_output(frames, input_size, convention)
     radians = np.deg2rad(angles)
     sines, cosines = np.sin(radians), np.cos(radians)
     turns = np.stack([np.stack([cosines, sines], 1), np.stack([-sines, cosines], 1)], 1)
     # The factors of both axes differ in the last bits.
     linear = turns * straight[:, [0, 1], [0, 1]][:, None]
-    middle = np.array([input_size[1], input_size[0]]) / 2
+    less = 1 if convention == "size-minus-one" else 0
+    middle = (np.array([input_size[1], input_size[0]]) - less) / 2
     offsets = middle - (linear * centres[:, None]).sum(axis=2)
     # Of the mirror x -> width - 1 - x, which comes first.
     offsets += np.where(mirrored[:, None], linear[:, :, 0] * (image_width - 1), 0)

@@ -16,7 +16,7 @@ from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError, UsageError
 from crowdbench.skeletons import COCO_17, Skeleton, load_skeleton
 from crowdbench.structures import Array
-from predictors.topdown.crop import clip_annotated, frames_of, has_map
+from predictors.topdown.crop import Convention, clip_annotated, frames_of, has_map
 
 _RENDERED = "synthcrowd-"
 # Any shape of crop: whether a box can be cropped at all does not depend on it.
@@ -65,9 +65,14 @@ class SplitSource:
 
     Source: HRNet, the loading of COCO annotations: crowds, persons without labelled keypoints,
     without area or with a box beside the image are left out, and boxes clipped.
+
+    Attributes:
+        split: with ground truth and images.
+        convention: of crops, by which boxes are clipped.
     """
 
     split: Split
+    convention: Convention = "classical"
 
     @property
     def skeleton(self) -> Skeleton:
@@ -94,7 +99,7 @@ class SplitSource:
         rows = np.arange(start, stop)
         rows = rows[~truth.is_crowd[rows] & (truth.areas[rows] > 0)]
         image = read_image(self.split.images, index)
-        return example_of(image, truth.keypoints[rows], truth.boxes[rows])
+        return example_of(image, truth.keypoints[rows], truth.boxes[rows], self.convention)
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,12 @@ class RenderedSource:
     Attributes:
         part: ``train``, ``val`` or ``test``.
         n_images: how many images there are.
+        convention: of crops, by which boxes are clipped.
     """
 
     part: str
     n_images: int
+    convention: Convention = "classical"
 
     @property
     def skeleton(self) -> Skeleton:
@@ -136,30 +143,32 @@ class RenderedSource:
         picture = render(self.part, index)
         people = picture.people
         keypoints = labelled(people.keypoints, people)
-        return example_of(picture.pixels, keypoints, np.round(people.boxes, 2))
+        return example_of(picture.pixels, keypoints, np.round(people.boxes, 2), self.convention)
 
 
-def example_of(image: Array, keypoints: Array, boxes: Array) -> Example:
+def example_of(image: Array, keypoints: Array, boxes: Array, convention: Convention) -> Example:
     """Return an example of those persons that can be cropped and have a labelled keypoint.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         keypoints: (P, K, 3) as in `Example`.
         boxes: (P, 4) float64 xywh, pixels, as annotated.
+        convention: of crops.
     """
     height, width = image.shape[:2]
-    clipped, keeps = clip_annotated(boxes, width, height, "classical")
+    clipped, keeps = clip_annotated(boxes, width, height, convention)
     keeps &= (keypoints[:, :, 2] > 0).any(axis=1)
-    keeps &= has_map(frames_of(clipped, _ANY_SIZE, "classical"), "classical")
+    keeps &= has_map(frames_of(clipped, _ANY_SIZE, convention), convention)
     return Example(image, keypoints[keeps], clipped[keeps])
 
 
-def find_source(name: str, root: Path) -> Source:
+def find_source(name: str, root: Path, convention: Convention = "classical") -> Source:
     """Return the images of a split; SynthCrowd's are rendered where there are no files of them.
 
     Args:
         name: of the split, e.g. ``coco-train2017``.
         root: folder of the data sets, see `crowdbench.datasets.data_root`.
+        convention: of crops, by which boxes are clipped.
 
     Raises:
         UnknownNameError: if there is no split of that name.
@@ -175,10 +184,10 @@ def find_source(name: str, root: Path) -> Source:
         )
     if manifest.made_by is not None and find_annotations(root, manifest, facts) is None:
         assert facts.counts.images is not None
-        return RenderedSource(name.removeprefix(_RENDERED), facts.counts.images)
+        return RenderedSource(name.removeprefix(_RENDERED), facts.counts.images, convention)
     split = load_split(name, root)
     if split.truth is None:
         raise InputError(f"{name}: the ground truth is not public, so nothing can be learned")
     if split.images.folder is None:
         raise missing_images_folder(root, manifest, facts)
-    return SplitSource(split)
+    return SplitSource(split, convention)

@@ -26,7 +26,7 @@ from predictors.topdown.normalisation import normalised
 from predictors.training.augmentation import NONE
 from predictors.training.examples import Source
 from predictors.training.journal import Row, draw_curve, write_log, write_weights
-from predictors.training.losses import accuracy
+from predictors.training.losses import Inputs, accuracy
 from predictors.training.recipe import Recipe
 from predictors.training.samples import Position, Samples, batches
 
@@ -140,7 +140,8 @@ class _Training:
         """Train to the end."""
         self._begin(resume)
         state, pace = self._state, self._pace
-        with _interrupts() as interrupted:
+        # What the network draws is seeded step by step; the caller's own stream stays as it is.
+        with _interrupts() as interrupted, torch.random.fork_rng(devices=[]):
             for samples, position in self._batches():
                 heatmaps = self._step(samples)
                 state.step += 1
@@ -160,8 +161,8 @@ class _Training:
                 self._log(samples, heatmaps)
         if not state.rows:
             raise InputError(
-                f"{self._recipe.data}: {self._n_images:,} images have fewer persons than a batch, "
-                f"{self._recipe.batch_size}"
+                f"{self._recipe.data}: {self._n_images:,} images don't fill a batch of "
+                f"{self._recipe.batch_words}"
             )
         self._save(looks=state.rows[-1].held_out_loss is None)
         facts = {"parameters": n_parameters(self._network), "learned_from": self._source.identity}
@@ -182,7 +183,7 @@ class _Training:
         self._say(
             f"{recipe.name} {verb}: {n_parameters(self._network):,} parameters, "
             f"{len(self._source):,} images x {recipe.epochs:g} epochs in batches of "
-            f"{recipe.batch_size}, on {self._pace.device}"
+            f"{recipe.batch_words}, on {self._pace.device}"
         )
 
     def _batches(self) -> Iterator[tuple[Samples, Position]]:
@@ -202,8 +203,10 @@ class _Training:
         for group in self._optimiser.param_groups:
             group["lr"] = self._recipe.rate(epoch, state.step)
         self._optimiser.zero_grad()
+        # Dropout depends on the step alone, so that a resumed training goes on as it would have.
+        torch.manual_seed((self._recipe.seed << 32) + state.step)
         with self._precision():
-            loss, heatmaps = self._objective(self._network, *self._inputs(samples))
+            loss, heatmaps = self._objective(self._network, self._inputs(samples))
         value = loss.item()
         if not math.isfinite(value):
             raise CrowdbenchError(
@@ -221,11 +224,20 @@ class _Training:
         kind = torch.device(self._pace.device).type
         return torch.autocast(kind, torch.bfloat16, enabled=self._pace.precision == "bf16")
 
-    def _inputs(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
-        """Return normalised images, targets and weights on the device."""
+    def _inputs(self, samples: Samples) -> Inputs:
+        """Return the batch on the device, with normalised images."""
         device = self._pace.device
-        crops, targets, weights = (part.to(device, non_blocking=True) for part in samples)
-        return normalised(crops, self._recipe.channels), targets, weights
+        crops, targets, weights, masks = (
+            part.to(device, non_blocking=True)
+            for part in (samples.crops, samples.targets, samples.weights, samples.masks)
+        )
+        return Inputs(
+            normalised(crops, self._recipe.channels),
+            targets,
+            weights,
+            masks[:, None] / 255 if masks.numel() else None,
+            samples.lengths,
+        )
 
     def _log(self, samples: Samples, heatmaps: Tensor) -> None:
         """Add a line to the log and print it."""
@@ -258,7 +270,7 @@ class _Training:
         """Return loss and accuracy of the held-out images, cropped as their boxes say."""
         if self._held_out is None:
             recipe, source = self._recipe, self._held_out_source
-            sampling = replace(recipe.sampling, augmentation=NONE)
+            sampling = replace(recipe.sampling, augmentation=NONE, max_persons=None)
             n_images = min(self._pace.n_held_out, len(source))
             made = batches(source, sampling, recipe.batch_size, n_images, in_order=True)
             self._held_out = [samples for samples, _ in made]
@@ -266,7 +278,7 @@ class _Training:
         self._network.eval()
         with torch.no_grad():
             for samples in self._held_out:
-                loss, heatmaps = self._objective(self._network, *self._inputs(samples))
+                loss, heatmaps = self._objective(self._network, self._inputs(samples))
                 n += len(heatmaps)
                 total += loss.item() * len(heatmaps)
                 found += accuracy(heatmaps, *self._owners(samples)) * len(heatmaps)

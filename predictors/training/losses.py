@@ -11,10 +11,32 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from predictors.networks.i2r import I2RNet
 from predictors.networks.mipnet import MultiInstance, selectors
 
 # A joint is right within this share of a tenth of the heatmap (HRNet's program).
 _CLOSE = 0.5
+# Of the final heatmaps' loss; the first stage's has the rest.
+_SHARE = 0.5
+
+
+class Inputs(NamedTuple):
+    """A batch on its device.
+
+    Attributes:
+        images: (N, 3, H, W) normalised crops.
+        targets: (N, I, K, h, w) heatmaps of I instances.
+        weights: (N, I, K): 1 for joints that count, else 0.
+        masks: (N, 1, H, W) from 0 to 1: where in its image each person stands; None of networks
+            that don't ask for it.
+        lengths: how many crops each image has, in a batch of whole images.
+    """
+
+    images: Tensor
+    targets: Tensor
+    weights: Tensor
+    masks: Tensor | None
+    lengths: list[int]
 
 
 class Outcome(NamedTuple):
@@ -38,17 +60,8 @@ class Objective(Protocol):
 
     n_instances: int
 
-    def __call__(
-        self, network: nn.Module, images: Tensor, targets: Tensor, weights: Tensor
-    ) -> Outcome:
-        """Return loss and heatmaps.
-
-        Args:
-            network: in training or in evaluation mode.
-            images: (N, 3, H, W) normalised crops.
-            targets: (N, I, K, h, w) heatmaps of I instances.
-            weights: (N, I, K): 1 for joints that count, else 0.
-        """
+    def __call__(self, network: nn.Module, inputs: Inputs) -> Outcome:
+        """Return loss and heatmaps; the network is in training or in evaluation mode."""
 
 
 def heatmap_losses(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -74,12 +87,34 @@ class OnePerson:
 
     n_instances = 1
 
-    def __call__(
-        self, network: nn.Module, images: Tensor, targets: Tensor, weights: Tensor
-    ) -> Outcome:
+    def __call__(self, network: nn.Module, inputs: Inputs) -> Outcome:
         """Return the mean loss and the heatmaps."""
-        heatmaps = network(images)
-        return Outcome(heatmap_losses(heatmaps, targets[:, 0], weights[:, 0]).mean(), heatmaps)
+        heatmaps = network(inputs.images)
+        return Outcome(_loss_of_owners(heatmaps, inputs), heatmaps)
+
+
+class PersonsTogether:
+    """One person for each box, of whom the network knows the others in the image: I2R-Net.
+
+    Source: section 3.4 of the paper: the loss of the final heatmaps and that of the first stage's,
+    each weighted with a half. A network without a first stage has the one loss.
+    """
+
+    n_instances = 1
+
+    def __call__(self, network: nn.Module, inputs: Inputs) -> Outcome:
+        """Return the mean loss and the final heatmaps."""
+        assert isinstance(network, I2RNet)
+        single, multi = network(inputs.images, inputs.masks, inputs.lengths)
+        loss = _loss_of_owners(multi, inputs)
+        if single is not None:
+            loss = _SHARE * loss + (1 - _SHARE) * _loss_of_owners(single, inputs)
+        return Outcome(loss, multi)
+
+
+def _loss_of_owners(heatmaps: Tensor, inputs: Inputs) -> Tensor:
+    """Return the mean loss of heatmaps (N, K, h, w) of the boxes' owners."""
+    return heatmap_losses(heatmaps, inputs.targets[:, 0], inputs.weights[:, 0]).mean()
 
 
 class EveryInstance:
@@ -95,13 +130,12 @@ class EveryInstance:
         self.n_instances = n_instances
         self._selectors = selectors(n_instances)
 
-    def __call__(
-        self, network: nn.Module, images: Tensor, targets: Tensor, weights: Tensor
-    ) -> Outcome:
+    def __call__(self, network: nn.Module, inputs: Inputs) -> Outcome:
         """Return the mean loss over instances, and the heatmaps of the first."""
         assert isinstance(network, MultiInstance)
-        heatmaps = network.forward_mixed(images, self._selectors)
-        losses = heatmap_losses(heatmaps, targets.transpose(0, 1), weights.transpose(0, 1))
+        heatmaps = network.forward_mixed(inputs.images, self._selectors)
+        targets, weights = (part.transpose(0, 1) for part in (inputs.targets, inputs.weights))
+        losses = heatmap_losses(heatmaps, targets, weights)
         return Outcome(losses.mean(), heatmaps[0])
 
 

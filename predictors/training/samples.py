@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -14,10 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
-from predictors.topdown.crop import warp_crops
+from predictors.topdown.crop import Convention, warp_crops
 from predictors.topdown.heatmaps import mirror_permutation
+from predictors.topdown.position import position_masks
 from predictors.training.augmentation import Augmentation, draw_views, move_joints
 from predictors.training.examples import Example, Source
+from predictors.training.grouping import chosen_persons, moved_masks
 from predictors.training.pairing import instances_of, settle_instances
 from predictors.training.targets import make_targets
 
@@ -36,6 +39,11 @@ class Sampling:
         n_instances: how many persons the network should find in each crop; of one, joints outside
             of the crop are left to the targets, as HRNet does it.
         seed: of the order of images and of all that is drawn for them.
+        convention: of crops and targets.
+        grouped: whether the persons of an image go through the network together. Batches are then
+            whole images, and what is drawn is drawn once for all persons of the image.
+        max_persons: of an image with more than these, some who stand together; None: all.
+        masks: whether samples have position masks.
     """
 
     input_size: tuple[int, int]
@@ -43,6 +51,10 @@ class Sampling:
     augmentation: Augmentation
     n_instances: int = 1
     seed: int = 0
+    convention: Convention = "classical"
+    grouped: bool = False
+    max_persons: int | None = None
+    masks: bool = False
 
 
 class Samples(NamedTuple):
@@ -52,11 +64,21 @@ class Samples(NamedTuple):
         crops: (P, h, w, 3) uint8 RGB.
         targets: (P, N, K, h/4, w/4) float32 heatmaps of N instances.
         weights: (P, N, K) float32: 1 for joints that count, else 0.
+        masks: (P, h, w) uint8 position masks; (P, 0, 0) of networks that take none.
+        begins: (P,) bool: whether the crop is the first one of its image.
     """
 
     crops: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
+    masks: torch.Tensor
+    begins: torch.Tensor
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many crops each image has, of samples that are whole images."""
+        starts = [*self.begins.nonzero().flatten().tolist(), len(self.begins)]
+        return [stop - start for start, stop in pairwise(starts)]
 
 
 class Position(NamedTuple):
@@ -77,7 +99,7 @@ BEGIN = Position()
 def make_samples(
     example: Example, skeleton: Skeleton, sampling: Sampling, rng: np.random.Generator
 ) -> Samples:
-    """Return the samples of an image, one for each person.
+    """Return the samples of an image, one for each person that is learned from.
 
     Args:
         example: the image with its persons.
@@ -85,16 +107,28 @@ def make_samples(
         sampling: how they are made.
         rng: where the random numbers come from.
     """
+    if sampling.max_persons is not None:
+        rows = chosen_persons(example.boxes, sampling.max_persons, rng)
+        example = replace(example, keypoints=example.keypoints[rows], boxes=example.boxes[rows])
     image, keypoints, boxes = example.image, example.keypoints, example.boxes
-    size = sampling.input_size
-    views = draw_views(boxes, keypoints, image.shape[1], skeleton, size, sampling.augmentation, rng)
+    size, convention = sampling.input_size, sampling.convention
+    views = draw_views(
+        boxes, keypoints, image.shape[1], skeleton, size, sampling.augmentation, rng, convention,
+        shared=sampling.grouped,
+    )  # fmt: skip
     shown = keypoints[instances_of(boxes, sampling.n_instances)]
     joints = move_joints(shown, views, mirror_permutation(skeleton))
     if sampling.n_instances > 1:
         joints = settle_instances(joints, size)
+    masks = np.empty((len(boxes), 0, 0), np.uint8)
+    if sampling.masks:
+        image_size = image.shape[0], image.shape[1]
+        masks = moved_masks(position_masks(boxes, image_size, size), views, image_size)
     arrays: tuple[Array, ...] = (
         warp_crops(image, views.maps, size),
-        *make_targets(joints, size, sampling.sigma),
+        *make_targets(joints, size, sampling.sigma, convention),
+        masks,
+        np.arange(len(boxes)) == 0,
     )
     return Samples(*map(torch.from_numpy, arrays))
 
@@ -135,12 +169,13 @@ def batches(
 ) -> Iterator[tuple[Samples, Position]]:
     """Yield batches of the persons of consecutive images, and the position after each.
 
-    What is left at the end is dropped, unless images come in their own order.
+    What is left at the end is dropped, unless images come in their own order. Of grouped samples,
+    images are never cut; those without persons are passed over.
 
     Args:
         source: the images.
         sampling: how samples are made of them.
-        batch_size: persons of each batch.
+        batch_size: persons of each batch; of grouped samples, images with persons.
         n_images: where the stream ends; every epoch has its own order of all images.
         start: where to begin. The batches are those that an earlier pass yielded after it.
         n_workers: processes that make samples; the batches don't depend on it.
@@ -155,6 +190,30 @@ def batches(
         prefetch_factor=_AHEAD if n_workers else None,
         worker_init_fn=_begin_worker,
     )
+    cut = _whole_images if sampling.grouped else _persons
+    rest = yield from cut(loader, batch_size, start)
+    if in_order and rest:
+        yield _joined(rest), Position(n_images)
+
+
+def _whole_images(
+    loader: Iterable[Samples], batch_size: int, start: Position
+) -> Generator[tuple[Samples, Position], None, list[Samples]]:
+    """Yield batches of so many images with persons; return what is left."""
+    kept: list[Samples] = []
+    for number, samples in enumerate(loader, start.image):
+        if len(samples.crops):
+            kept.append(samples)
+        if len(kept) == batch_size:
+            yield _joined(kept), Position(number + 1)
+            kept = []
+    return kept
+
+
+def _persons(
+    loader: Iterable[Samples], batch_size: int, start: Position
+) -> Generator[tuple[Samples, Position], None, list[Samples]]:
+    """Yield batches of so many persons; return what is left."""
     kept: list[Samples] = []
     n_kept, skipped = 0, start.person
     for number, found in enumerate(loader, start.image):
@@ -164,13 +223,16 @@ def batches(
             n = batch_size - n_kept
             n_used += n
             full = [*kept, Samples(*(part[:n] for part in samples))]
-            yield Samples(*map(torch.cat, zip(*full, strict=True))), Position(number, n_used)
+            yield _joined(full), Position(number, n_used)
             samples = Samples(*(part[n:] for part in samples))
             kept, n_kept = [], 0
         kept.append(samples)
         n_kept += len(samples.crops)
-    if in_order and n_kept:
-        yield Samples(*map(torch.cat, zip(*kept, strict=True))), Position(n_images)
+    return kept if n_kept else []
+
+
+def _joined(parts: list[Samples]) -> Samples:
+    return Samples(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def _begin_worker(_number: int) -> None:

@@ -12,11 +12,14 @@ from crowdbench.weights import find_weights
 from predictors.networks import create
 from predictors.networks.checkpoints import load_checkpoint
 from predictors.networks.hrnet import PoseHRNet
+from predictors.networks.i2r import I2RNet, TwoStageI2RNet
 from predictors.training.recipe import Recipe
 
 # Of the first weights of convolutions and linear layers.
 _STD = 0.001
 _NO_BLOCKS = (False, False, False, False)
+# Of the scale in the last batch-norm before a residual sum.
+_LITTLE = 0.1
 
 
 def begin_network(recipe: Recipe, num_joints: int, weights: Path | None) -> nn.Module:
@@ -26,7 +29,8 @@ def begin_network(recipe: Recipe, num_joints: int, weights: Path | None) -> nn.M
         recipe: which network, and its seed.
         num_joints: K.
         weights: a file of weights to start from; None for random ones. For MIPNet it may be one of
-            its backbone, which lacks the modulation blocks alone.
+            its backbone, which lacks the modulation blocks alone; for I2R-Net it is one of its
+            first stage, where it has one.
 
     Raises:
         MissingError, InputError: if the file is not there or fits another network.
@@ -35,14 +39,24 @@ def begin_network(recipe: Recipe, num_joints: int, weights: Path | None) -> nn.M
     blocks, begin with N(0, 0.001) and zero biases. It matters most in the last layer: heatmaps are
     almost all 0, and from larger ones the first hundreds of steps only lead there. Deviation: there
     the trunk starts from weights trained on ImageNet.
+
+    I2R-Net begins as torch and its encoder have it, but for the last layer, which is HRNet's
+    without a first stage. With one, the final heatmaps begin almost as the first stage's own: the
+    relation adds little to the features, and the last layer is a copy of the first stage's. So a
+    short training is not spent on learning again what the first stage knows. How the official
+    program begins there is not known.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = create(recipe.network, num_joints=num_joints)
         if isinstance(network, PoseHRNet):
             _begin_small(network)
+        if isinstance(network, I2RNet):
+            _begin_small(network.final_layer)
         if weights is not None:
             _load(network, recipe, num_joints, weights)
+        if isinstance(network, TwoStageI2RNet):
+            _begin_as_first_stage(network)
     return network
 
 
@@ -72,8 +86,22 @@ def _begin_small(network: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
+def _begin_as_first_stage(network: TwoStageI2RNet) -> None:
+    """Let the final heatmaps be almost those of the first stage, which has its weights already."""
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    # Of the up-sampling, which comes after everything else that has one.
+    nn.init.constant_(norms[-1].weight, _LITTLE)
+    # The convolution that makes heatmaps comes last in every first stage.
+    stage = network.singleformer
+    head = [layer for layer in stage.modules() if isinstance(layer, nn.Conv2d)][-1]
+    network.final_layer.load_state_dict(head.state_dict())
+
+
 def _load(network: nn.Module, recipe: Recipe, num_joints: int, weights: Path) -> None:
-    """Load a file into the network, or into all of it but its modulation blocks."""
+    """Load a file into the network, all but its modulation blocks, or its first stage alone."""
+    if isinstance(network, TwoStageI2RNet):
+        load_checkpoint(network.singleformer, weights, recipe.start_from or recipe.network)
+        return
     if recipe.n_instances == 1:
         load_checkpoint(network, weights, recipe.network)
         return

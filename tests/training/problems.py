@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from crowdbench.skeletons import COCO_17, Skeleton
-from predictors.networks.hrnet import HRNetConfig
+from predictors.networks.hrnet import HRNetConfig, PoseHRNet
+from predictors.networks.i2r import RelationConfig, TwoStageI2RNet
 from predictors.networks.mipnet import MIPNetHRNet
 from predictors.training.examples import Example
 from predictors.training.loop import Pace
@@ -60,6 +61,15 @@ def small_recipe(name: str = "mipnet-tiny", **other: Any) -> Recipe:
 def small_network(seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     return MIPNetHRNet(SMALL, 17, (False, False, True, True))
+
+
+def small_relation(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    config = RelationConfig(
+        8, n_layers=1, masks="conv", needs_masks=True, upsampling="deconv", feedforward=16,
+        doublings=1,
+    )  # fmt: skip
+    return TwoStageI2RNet(PoseHRNet(SMALL, 17), config, 17)
 
 
 def pace(**other: Any) -> Pace:

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14
-from predictors.topdown.crop import Frames, crop_persons, frames_of, to_output, warp_crops
+from predictors.topdown.crop import (
+    Convention,
+    Frames,
+    crop_persons,
+    frames_of,
+    to_output,
+    warp_crops,
+)
 from predictors.topdown.heatmaps import mirror_permutation
 from predictors.training.augmentation import (
     HRNET,
@@ -29,6 +36,7 @@ RNG = np.random.default_rng(0)
 BOXES = np.concatenate([RNG.uniform(0, 100, (9, 2)), RNG.uniform(5, 90, (9, 2))], axis=1)
 KEYPOINTS = np.concatenate([RNG.uniform(0, 150, (9, 17, 2)), np.full((9, 17, 1), 2.0)], axis=2)
 NO = np.zeros(9, bool)
+I2R: Convention = "size-minus-one"
 
 
 def drawn(augmentation: Augmentation, seed: int = 0) -> Views:
@@ -44,6 +52,74 @@ def test_unchanged_crops_equal_those_of_the_predictors_exactly() -> None:
     image = RNG.integers(0, 255, (150, WIDTH, 3), dtype=np.uint8)
     crops = crop_persons(image, frames, SIZE, "classical")
     assert np.array_equal(warp_crops(image, wanted, SIZE), crops)
+
+
+def test_unchanged_crops_of_the_other_convention_equal_the_predictors_too() -> None:
+    frames = frames_of(BOXES, SIZE, I2R)
+    wanted = to_output(frames, SIZE, I2R)
+    assert np.array_equal(view_maps(frames, np.zeros(9), NO, WIDTH, SIZE, I2R), wanted)
+    rng = np.random.default_rng(0)
+    for shared in (True, False):
+        views = draw_views(
+            BOXES, KEYPOINTS, WIDTH, COCO_17, SIZE, NONE, rng, I2R, shared=shared
+        )  # fmt: skip
+        assert np.array_equal(views.maps, wanted)
+
+
+def test_mirrored_and_turned_crops_keep_the_middle_of_the_frame() -> None:
+    """With size minus one it is (47.5, 63.5), in the mirror image too."""
+    frames = frames_of(BOXES, SIZE, I2R)
+    angles = np.linspace(-80, 80, 9)
+    for mirrored in (NO, ~NO):
+        maps = view_maps(frames, angles, mirrored, WIDTH, SIZE, I2R)
+        middles = (maps[:, :, :2] @ frames.centres[:, :, None])[..., 0] + maps[:, :, 2]
+        assert middles == pytest.approx(np.tile([47.5, 63.5], (9, 1)), abs=1e-4)
+    # Mirrored and not turned: the crop's own mirror image, pixel for pixel.
+    both = [view_maps(frames, np.zeros(9), m, WIDTH, SIZE, I2R) for m in (NO, ~NO)]
+    assert both[1][:, 0] == pytest.approx([0, 0, 95] - both[0][:, 0], abs=1e-4)
+
+
+def test_what_is_shared_is_drawn_once_for_all_persons() -> None:
+    always = replace(NONE, half_body_probability=1)
+    few = KEYPOINTS.copy()
+    few[:4, 8:, 2] = 0
+    seen = set()
+    for seed in range(30):
+        views = draw_views(
+            BOXES, few, WIDTH, COCO_17, SIZE, HRNET, np.random.default_rng(seed), I2R, shared=True
+        )  # fmt: skip
+        assert len(set(views.mirrored)) == len(set(views.angles)) == 1
+        straight = to_output(frames_of(BOXES, SIZE, I2R), SIZE, I2R)[:4, 0, 0]
+        factors = straight / np.sqrt(np.abs(np.linalg.det(views.maps[:4, :, :2])))
+        # Not quite the same, as one pixel is taken off after the factor.
+        assert np.ptp(factors) < 0.03
+        seen.add((views.mirrored[0], views.angles[0] != 0))
+    assert len(seen) == 4
+    rng = np.random.default_rng(0)
+    maps = draw_views(BOXES, few, WIDTH, COCO_17, SIZE, always, rng, shared=True).maps
+    changed = ~np.isclose(maps, drawn(NONE).maps).all(axis=(1, 2))
+    assert changed.tolist() == [False] * 4 + [True] * 5
+
+
+def test_a_frame_stays_large_enough_to_be_cropped() -> None:
+    """With size minus one, a padded width of one pixel has no crop."""
+    boxes = np.tile([50.0, 50, 0.9, 1.2], (200, 1))
+    keypoints = np.full((200, 17, 3), 2.0)
+    keypoints[..., 0] = np.linspace(50, 50.5, 17)
+    rng = np.random.default_rng(0)
+    shrinking = replace(NONE, scale=0.35, half_body_probability=0.5)
+    views = draw_views(boxes, keypoints, WIDTH, COCO_17, SIZE, shrinking, rng, I2R)
+    assert np.isfinite(views.maps).all()
+    assert (np.linalg.det(views.maps[:, :, :2]) > 0).all()
+
+
+def test_no_persons_have_no_views() -> None:
+    rng = np.random.default_rng(0)
+    for shared in (True, False):
+        views = draw_views(
+            BOXES[:0], KEYPOINTS[:0], WIDTH, COCO_17, SIZE, HRNET, rng, I2R, shared=shared
+        )  # fmt: skip
+        assert [part.shape for part in views.__dict__.values()] == [(0, 2, 3), (0,), (0,)]
 
 
 @pytest.mark.parametrize("angle", [30.0, -75.0])
@@ -75,7 +151,7 @@ def test_a_mirrored_view_shows_the_mirrored_image_and_swaps_left_and_right() -> 
     difference = warp_crops(image, found, SIZE).astype(int) - wanted
     assert np.abs(difference).mean() < 0.5
     # A joint of the mirrored image moves there by the plain map.
-    moved = move_joints(KEYPOINTS, Views(found, ~NO), mirror_permutation(COCO_17))
+    moved = move_joints(KEYPOINTS, Views(found, ~NO, angles), mirror_permutation(COCO_17))
     left, right = (COCO_17.keypoints.index(f"{side}_wrist") for side in ("left", "right"))
     x, y = KEYPOINTS[4, right, :2]
     assert moved[4, left, :2] == pytest.approx(maps[4] @ [WIDTH - 1 - x, y, 1], abs=1e-3)
@@ -85,7 +161,7 @@ def test_a_mirrored_view_shows_the_mirrored_image_and_swaps_left_and_right() -> 
 
 
 def test_other_persons_joints_move_with_the_view_too() -> None:
-    views = Views(drawn(HRNET).maps[:2], np.array([True, False]))
+    views = Views(drawn(HRNET).maps[:2], np.array([True, False]), np.zeros(2))
     pairs = np.stack([KEYPOINTS[:2], KEYPOINTS[2:4]], axis=1)
     mirror = mirror_permutation(COCO_17)
     moved = move_joints(pairs, views, mirror)

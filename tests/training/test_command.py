@@ -64,7 +64,7 @@ def test_a_training_from_the_command_line_gives_weights_of_the_predictor(
     from predictors.networks.checkpoints import load_checkpoint
 
     assert callable(run)
-    monkeypatch.setattr(examples, "find_source", lambda _name, _root: Squares(40))
+    monkeypatch.setattr(examples, "find_source", lambda _name, _root, _convention: Squares(40))
     code, out, err = run("hrnet-tiny", "--epochs", "0.8", "--workers", "0", "--output", "out")
     assert (code, err) == (0, "")
     first, *_, last = out.splitlines()

@@ -69,6 +69,12 @@ def test_a_split_gives_its_persons_as_hrnet_takes_them(tmp_path: Path) -> None:
     assert source[0].keypoints.shape == (0, 17, 3)
 
 
+def test_with_size_minus_one_boxes_are_clipped_without_losing_a_pixel(tmp_path: Path) -> None:
+    write_coco(tmp_path, PERSONS)
+    source = find_source("coco-train2017", tmp_path, "size-minus-one")
+    assert source[1].boxes.tolist() == [[10, 5, 30, 30], [0, 5, 30, 35]]
+
+
 def test_an_own_split_works_as_well(tmp_path: Path) -> None:
     split = load_own(write_coco(tmp_path, PERSONS), COCO_17)
     source = SplitSource(split.with_images_in(tmp_path / "coco/train2017"))
@@ -128,3 +134,5 @@ def test_rendered_images_need_no_files(tmp_path: Path, monkeypatch: pytest.Monke
     # Left out: a person without keypoints, and one of whom too little can be seen.
     assert example.boxes.tolist() == [[1, 2, 29, 19]]
     assert (example.keypoints == 1.23).all()
+    other = find_source("synthcrowd-train", tmp_path, "size-minus-one")
+    assert other[7].boxes.tolist() == [[1, 2, 30, 20]]

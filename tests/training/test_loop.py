@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import os
 import signal
 from dataclasses import replace
@@ -23,7 +24,8 @@ from predictors.training.augmentation import NONE
 from predictors.training.examples import Example
 from predictors.training.loop import CHECKPOINT, TrainingInterruptedError, train
 from predictors.training.recipe import Recipe
-from tests.training.problems import Squares, pace, small_network, small_recipe
+from predictors.training.start import begin_network
+from tests.training.problems import Squares, pace, small_network, small_recipe, small_relation
 
 RECIPE = small_recipe()
 
@@ -127,6 +129,45 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path) -> Non
     assert logs[0] == logs[1]
 
 
+def test_what_the_network_draws_depends_on_the_step_alone(tmp_path: Path) -> None:
+    """I2R-Net has dropout, and its batches are images."""
+    recipe = small_recipe("i2r-net-tiny", batch_size=3, falls=())
+    said = run(tmp_path / "whole", recipe, network=small_relation(), save_every=2)
+    assert "12 images x 1.5 epochs in batches of 3 images with up to 6 persons each" in said[0]
+    Stopping.stops = True
+    with pytest.raises(TrainingInterruptedError):
+        run(tmp_path / "parts", recipe, network=small_relation(), source=Stopping(), save_every=2)
+    torch.manual_seed(1234)
+    before = torch.random.get_rng_state()
+    other = small_relation(9)
+    torch.random.set_rng_state(before)
+    run(tmp_path / "parts", recipe, network=other, resume=True, save_every=2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    one, two = (tmp_path / name / "weights.safetensors" for name in ("whole", "parts"))
+    assert one.read_bytes() == two.read_bytes()
+    rates = [float(row["learning_rate"]) for row in rows(tmp_path / "whole")]
+    wanted = [
+        min(1, (n + 1) / 2) * (2e-5 + 4.8e-4 * (1 + math.cos(math.pi * n / 6)) / 2)
+        for n in range(6)
+    ]
+    assert rates == pytest.approx(wanted, rel=1e-5)
+
+
+# Recorded before batches could be whole images: the streams of these methods stay as they were.
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("hrnet-tiny", [0.00462295, 0.00450573, 0.00437973]),
+        ("mipnet-tiny", [0.00355562, 0.00339858, 0.00377418]),
+    ],
+)
+def test_earlier_recipes_begin_as_they_did(name: str, wanted: list[float], tmp_path: Path) -> None:
+    recipe = small_recipe(name, epochs=0.5)
+    run(tmp_path, recipe, network=begin_network(recipe, 17, None))
+    losses = [float(row["loss"]) for row in rows(tmp_path)[:3]]
+    assert losses == pytest.approx(wanted, rel=5e-3)
+
+
 def test_a_finished_training_can_be_resumed_without_a_change(tmp_path: Path) -> None:
     run(tmp_path)
     before = (tmp_path / "weights.safetensors").read_bytes()
@@ -195,5 +236,7 @@ def test_a_loss_that_is_no_number_stops_the_training_before_it_does_harm(tmp_pat
 
 
 def test_too_few_persons_for_a_batch_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="synthcrowd-train: 18 images have fewer persons than"):
+    with pytest.raises(
+        InputError, match="synthcrowd-train: 18 images don't fill a batch of 1000 crops"
+    ):
         run(tmp_path, replace(RECIPE, batch_size=1000))

@@ -9,9 +9,23 @@ import pytest
 import torch
 from torch import nn
 
+from predictors.networks.i2r import Heatmaps, I2RNet
 from predictors.networks.mipnet import MIPNetHRNet, selectors
-from predictors.training.losses import EveryInstance, OnePerson, accuracy, heatmap_losses
+from predictors.training.losses import (
+    EveryInstance,
+    Inputs,
+    Objective,
+    OnePerson,
+    PersonsTogether,
+    accuracy,
+    heatmap_losses,
+)
 from tests.training.problems import SMALL
+
+
+def inputs_of(images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> Inputs:
+    """Return a batch of one image."""
+    return Inputs(images, targets, weights, None, [len(images)])
 
 
 def test_the_loss_is_half_the_mean_square_over_all_joints() -> None:
@@ -34,7 +48,8 @@ def test_a_joint_that_does_not_count_gives_no_gradient() -> None:
 def test_one_person_is_the_mean_over_the_batch() -> None:
     heatmaps, targets = torch.randn(3, 2, 4, 4), torch.randn(3, 1, 2, 4, 4)
     network: Any = lambda _: heatmaps  # noqa: E731
-    found = OnePerson()(network, torch.zeros(3, 3, 16, 16), targets, torch.ones(3, 1, 2))
+    inputs = inputs_of(torch.zeros(3, 3, 16, 16), targets, torch.ones(3, 1, 2))
+    found = OnePerson()(network, inputs)
     assert found.loss == pytest.approx(0.5 * float((heatmaps - targets[:, 0]).square().mean()))
     assert found.heatmaps is heatmaps
 
@@ -51,7 +66,7 @@ def test_features_doubled_after_the_trunk_equal_the_doubled_batch(mimb: tuple[bo
     weights = (torch.rand(6, 2, 17) > 0.3).double()
     bits = torch.tensor([1.0, 0, 0, 1, 1, 0], dtype=torch.float64)
 
-    found = EveryInstance()(network, images, targets, weights)
+    found = EveryInstance()(network, inputs_of(images, targets, weights))
     gradients = torch.autograd.grad(found.loss, list(network.parameters()))
 
     lambdas = torch.cat([bits, 1 - bits])
@@ -95,6 +110,38 @@ def test_accuracy_counts_peaks_near_their_place() -> None:
     assert math.isnan(accuracy(heatmaps, targets, torch.zeros(1, 4)))
 
 
-def test_mipnet_needs_a_network_with_selectors() -> None:
+@pytest.mark.parametrize("objective", [EveryInstance(), PersonsTogether()])
+def test_other_methods_need_their_own_networks(objective: Objective) -> None:
     with pytest.raises(AssertionError):
-        EveryInstance()(nn.Identity(), *(torch.zeros(1),) * 3)
+        objective(nn.Identity(), inputs_of(*(torch.zeros(1),) * 3))
+
+
+class Related(I2RNet):
+    """A network that is asked for nothing but heatmaps, which are given."""
+
+    def __init__(self, single: torch.Tensor | None, multi: torch.Tensor) -> None:
+        super().__init__()
+        self.heatmaps = Heatmaps(single, multi)
+
+    def forward(self, images: Any, masks: Any, lengths: Any) -> Heatmaps:
+        self.given = images, masks, lengths
+        return self.heatmaps
+
+
+def test_both_stages_count_half_each() -> None:
+    single, multi = torch.randn(5, 2, 4, 4), torch.randn(5, 2, 4, 4)
+    images, masks = torch.zeros(5, 3, 16, 16), torch.ones(5, 1, 16, 16)
+    targets = torch.randn(5, 1, 2, 4, 4)
+    weights = (torch.rand(5, 1, 2) > 0.3).float()
+    inputs = Inputs(images, targets, weights, masks, [3, 2])
+    alone = [
+        float(heatmap_losses(maps, targets[:, 0], weights[:, 0]).mean()) for maps in (single, multi)
+    ]
+    network = Related(single, multi)
+    found = PersonsTogether()(network, inputs)
+    assert float(found.loss) == pytest.approx(sum(alone) / 2)
+    assert found.heatmaps is multi
+    assert network.given == (images, masks, [3, 2])
+    # Without a first stage there is one loss, of weight one.
+    found = PersonsTogether()(Related(None, multi), inputs)
+    assert float(found.loss) == pytest.approx(alone[1])

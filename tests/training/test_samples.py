@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from predictors.topdown.crop import crop_persons, frames_of
+from predictors.topdown.crop import crop_persons, frames_of, to_output
+from predictors.topdown.position import position_masks
 from predictors.training.augmentation import NONE
 from predictors.training.examples import Example
 from predictors.training.samples import BEGIN, Position, Samples, batches, make_samples
@@ -43,9 +44,11 @@ def test_a_sample_is_the_crop_with_the_targets_of_owner_and_neighbour() -> None:
     )
     assert np.array_equal(found.crops.numpy(), crops)
     assert [list(part.shape) for part in found] == [
-        [3, 64, 48, 3], [3, 2, 17, 16, 12], [3, 2, 17],
+        [3, 64, 48, 3], [3, 2, 17, 16, 12], [3, 2, 17], [3, 0, 0], [3],
     ]  # fmt: skip
-    assert [part.dtype for part in found] == [torch.uint8, torch.float32, torch.float32]
+    assert [part.dtype for part in found] == [
+        torch.uint8, torch.float32, torch.float32, torch.uint8, torch.bool,
+    ]  # fmt: skip
     # All joints of the owner are in its crop: (x - left) times the factor plus the margin.
     factor = 48 / (50 * 0.75 * 1.25) if 40 < 50 * 0.75 else 48 / (40 * 1.25)
     x, y, w, h = example.boxes[0]
@@ -134,3 +137,90 @@ def test_held_out_images_come_in_their_own_order() -> None:
     ]
     assert [len(crops) for crops in found] == [2, 1]
     assert torch.equal(torch.cat(found), torch.cat(expected))
+
+
+GROUPED = replace(
+    SAMPLING, n_instances=1, convention="size-minus-one", grouped=True, max_persons=3, masks=True
+)
+
+
+def grouped(n_images: int = 12, start: Position = BEGIN, **other: Any) -> list[
+    tuple[Samples, Position]
+]:  # fmt: skip
+    return list(batches(SOURCE, GROUPED, 4, n_images, start=start, **other))
+
+
+def test_grouped_batches_are_whole_images() -> None:
+    found = grouped(24)
+    assert [position for _, position in found] == [Position(4 * n) for n in range(1, 7)]
+    for samples, _ in found:
+        assert len(samples.lengths) == 4
+        assert sum(samples.lengths) == len(samples.crops) == len(samples.masks)
+        assert samples.masks.shape[1:] == (64, 48)
+    # Of 1, 2, 3 and 4 persons, at most three of each image; each image twice.
+    counts = Counter(length for samples, _ in found for length in samples.lengths)
+    assert counts == {1: 6, 2: 6, 3: 12}
+
+
+def test_grouped_streams_go_on_from_any_position_and_with_any_workers() -> None:
+    whole, helped = grouped(24), grouped(24, n_workers=2)
+    assert all(same(a, b) for (a, _), (b, _) in zip(whole, helped, strict=True))
+    for n, (_, position) in enumerate(whole, start=1):
+        rest = grouped(24, position)
+        assert [other for _, other in rest] == [other for _, other in whole[n:]]
+        assert all(same(a, b) for (a, _), (b, _) in zip(rest, whole[n:], strict=True))
+
+
+def test_held_out_groups_are_complete_and_none_is_dropped() -> None:
+    sampling = replace(GROUPED, augmentation=NONE, max_persons=None)
+    found = list(batches(SOURCE, sampling, 5, 12, in_order=True))
+    assert [samples.lengths for samples, _ in found] == [[1, 2, 3, 4, 1], [2, 3, 4, 1, 2], [3, 4]]
+
+
+def test_a_grouped_sample_is_the_predictors_crop_with_its_mask() -> None:
+    sampling, example = replace(GROUPED, augmentation=NONE), SOURCE[2]
+    found = make_samples(example, SOURCE.skeleton, sampling, np.random.default_rng(0))
+    frames = frames_of(example.boxes, (64, 48), "size-minus-one")
+    crops = crop_persons(example.image, frames, (64, 48), "size-minus-one")
+    assert np.array_equal(found.crops.numpy(), crops)
+    masks = position_masks(example.boxes, (120, 160), (64, 48))
+    assert np.array_equal(found.masks.numpy(), masks)
+    joints = (to_output(frames, (64, 48), "size-minus-one") @ homogeneous(example)).swapaxes(1, 2)
+    wanted, weights = make_targets(
+        np.concatenate([joints, example.keypoints[..., 2:]], 2), (64, 48), 1.5, "size-minus-one"
+    )
+    assert found.targets[:, 0].numpy() == pytest.approx(wanted, abs=1e-5)
+    assert np.array_equal(found.weights[:, 0].numpy(), weights)
+    assert found.lengths == [3]
+    without = make_samples(
+        example, SOURCE.skeleton, replace(sampling, masks=False), np.random.default_rng(0)
+    )
+    assert without.masks.shape == (3, 0, 0)
+    assert np.array_equal(without.crops.numpy(), crops)
+
+
+def homogeneous(example: Example) -> np.ndarray:
+    """Return (P, 3, K): x, y and 1 of the keypoints."""
+    points = np.concatenate([example.keypoints[..., :2], np.ones((len(example.boxes), 17, 1))], 2)
+    return points.swapaxes(1, 2)
+
+
+class SomeEmpty(Squares):
+    """Squares without persons in every other image."""
+
+    def __getitem__(self, index: int) -> Example:
+        example = super().__getitem__(index)
+        n = index % 2 * len(example.boxes)
+        return replace(example, keypoints=example.keypoints[:n], boxes=example.boxes[:n])
+
+
+def test_images_without_persons_are_passed_over() -> None:
+    found = list(batches(SomeEmpty(), GROUPED, 2, 24))
+    assert [len(samples.lengths) for samples, _ in found] == [2] * 6
+    # Images 1, 3, 5, ... have 2, 4, 2, ... persons.
+    assert sum(len(samples.crops) for samples, _ in found) == 2 * (3 * 2 + 3 * 3)
+    for n, (_, position) in enumerate(found, start=1):
+        rest = list(batches(SomeEmpty(), GROUPED, 2, 24, start=position))
+        assert all(same(a, b) for (a, _), (b, _) in zip(rest, found[n:], strict=True))
+    everything = list(batches(SomeEmpty(), SAMPLING, 2, 24))
+    assert sum(len(samples.crops) for samples, _ in everything) == 2 * (3 * 2 + 3 * 4)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from crowdbench.datasets.manifest import find_split
 from crowdbench.errors import InputError, MissingError, UnknownNameError
-from crowdbench.registry import predictor_names
+from crowdbench.registry import load_predictor, predictor_names
 from predictors.networks import VARIANTS, create
+from predictors.networks.i2r import TwoStageI2RNet
 from predictors.networks.mipnet import MIMB
 from predictors.training.recipe import RECIPES, find_recipe
 from predictors.training.start import begin_network, first_weights
@@ -88,13 +90,103 @@ def test_full_size_mipnet_starts_from_hrnets_file(
 
 
 def test_recipes_name_what_there_is() -> None:
-    assert len(RECIPES) == 6
+    assert len(RECIPES) == 17
     for name, recipe in RECIPES.items():
         assert name in predictor_names()
         assert recipe.network in VARIANTS
         assert recipe.start_from is None or recipe.start_from in predictor_names()
+        for split in (recipe.data, recipe.held_out):
+            assert find_split(split)[1].name == split
     with pytest.raises(UnknownNameError, match="did you mean hrnet-tiny"):
         find_recipe("hrnet-tyni")
+
+
+def test_i2r_net_begins_with_its_first_stages_answer(tmp_path: Path) -> None:
+    recipe, stage = find_recipe("i2r-net-tiny"), create("hrnet-tiny").eval()
+    path = saved(tmp_path / "w.pth", stage.state_dict())
+    network = begin_network(recipe, 17, path)
+    assert isinstance(network, TwoStageI2RNet)
+    assert same(network.singleformer.state_dict(), stage.state_dict())
+    assert same(network.final_layer.state_dict(), stage.final_layer.state_dict())
+    images, masks = torch.randn(3, 3, 128, 96), torch.ones(3, 1, 128, 96)
+    with torch.no_grad():
+        wanted = stage(images)
+        single, multi = network.eval()(images, masks, [2, 1])
+    assert single is not None
+    assert torch.allclose(single, wanted, atol=1e-6)
+    # Not the same, so that the relation has a gradient.
+    assert 0 < (multi - wanted).std() < 0.2 * wanted.std()
+    with pytest.raises(InputError, match="is no checkpoint of hrnet-tiny: "):
+        begin_network(recipe, 17, saved(tmp_path / "i.pth", network.state_dict()))
+
+
+@pytest.mark.parametrize("name", ["transpose-h-ochuman-256x192", "hrformer-b-crowdpose-256x192"])
+def test_full_size_i2r_nets_begin_with_the_last_layer_of_their_first_stage(name: str) -> None:
+    network = begin_network(find_recipe(f"i2r-net-{name}"), 14, None)
+    assert isinstance(network, TwoStageI2RNet)
+    stage = network.singleformer.state_dict()
+    last = "keypoint_head.final_layer" if "hrformer" in name else "final_layer"
+    for part in ("weight", "bias"):
+        assert torch.equal(network.final_layer.state_dict()[part], stage[f"{last}.{part}"])
+    scales = {
+        key: value for key, value in network.state_dict().items()
+        if key.startswith("upsample_layer") and value.ndim == 1 and key.endswith("weight")
+    }  # fmt: skip
+    assert [sorted(set(value.tolist())) for value in scales.values()] == [
+        [1],
+        [pytest.approx(0.1)],
+    ]
+
+
+def test_without_a_first_stage_the_last_layer_begins_near_zero(tmp_path: Path) -> None:
+    recipe = find_recipe("i2r-net-vanilla-crowdpose-256x192")
+    network = begin_network(recipe, 14, None)
+    layer = network.get_submodule("final_layer")
+    assert isinstance(layer, torch.nn.Conv2d)
+    assert layer.weight.std().item() == pytest.approx(0.001, rel=0.1)
+    # A file of the whole network replaces it.
+    state = network.state_dict() | {"final_layer.weight": torch.ones_like(layer.weight)}
+    found = begin_network(recipe, 14, saved(tmp_path / "w.pth", state))
+    assert same(found.state_dict(), state)
+
+
+def test_recipes_of_i2r_net_are_the_official_configurations() -> None:
+    found = {
+        recipe.name.removeprefix("i2r-net-"): (
+            recipe.batch_size, recipe.max_persons, recipe.learning_rate, recipe.end_rate,
+            recipe.augmentation.half_body_above, recipe.sampling.masks, recipe.start_from,
+        )
+        for recipe in RECIPES.values()
+        if recipe.name.startswith("i2r-net-") and recipe is not find_recipe("i2r-net-tiny")
+    }  # fmt: skip
+    tph4, tph6 = "transpose-h-a4-256x192", "transpose-h-a6-256x192"
+    hrt, large = "hrformer-b-256x192", "hrformer-b-384x288"
+    assert found == {
+        "vanilla-coco-256x192": (64, 7, 5e-4, 5e-5, 8, True, None),
+        "transpose-h-coco-256x192": (32, 4, 1e-4, 1e-5, 8, True, tph6),
+        "hrformer-b-coco-256x192": (96, 2, 1e-4, 1e-5, 8, False, hrt),
+        "hrformer-b-coco-384x288": (32, 2, 1e-4, 1e-5, 8, False, large),
+        "vanilla-crowdpose-256x192": (256, 5, 1e-4, 1e-5, 8, True, None),
+        "transpose-h-crowdpose-256x192": (32, 6, 1e-4, 1e-5, 6, False, tph4),
+        "hrformer-b-crowdpose-256x192": (32, 4, 5e-4, 5e-6, 6, False, hrt),
+        "vanilla-ochuman-256x192": (256, 3, 1e-4, 1e-5, 8, False, None),
+        "transpose-h-ochuman-256x192": (64, 3, 1e-4, 1e-5, 8, True, tph4),
+        "hrformer-b-ochuman-256x192": (64, 3, 1e-4, 1e-5, 8, False, hrt),
+    }
+    recipe = find_recipe("i2r-net-hrformer-b-coco-384x288")
+    assert (recipe.epochs, recipe.sigma, recipe.convention) == (240, 2, "size-minus-one")
+    rates = [recipe.rate(epoch, 0) for epoch in (0, 120, 240)]
+    assert rates == pytest.approx([1e-4, 5.5e-5, 1e-5])
+    assert recipe.sampling.grouped
+    assert not find_recipe("mipnet-tiny").sampling.grouped
+
+
+def test_recipes_crop_as_their_predictors_do() -> None:
+    for name, recipe in RECIPES.items():
+        method = load_predictor(name).method
+        assert (recipe.network, recipe.convention, recipe.sampling.input_size, recipe.channels) == (
+            method.network, method.convention, method.input_size, method.channels,
+        )  # fmt: skip
 
 
 def test_the_tiny_mipnet_goes_on_from_its_twin_on_the_same_images() -> None:

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+from predictors.topdown.decoding import decode_dark
 from predictors.training.targets import make_targets
 
 SIZE = (32, 24)
@@ -58,6 +60,44 @@ def test_outside_a_joint_counts_as_long_as_its_gaussian_reaches_in(x: float, wei
     found, counts = one(x, 8)
     assert counts == weight
     assert bool(found.any()) == bool(weight)
+
+
+def unbiased(x: float, y: float, sigma: float = 1) -> tuple[np.ndarray, float]:
+    maps, weights = make_targets(np.array([[x, y, 2.0]]), SIZE, sigma, "size-minus-one")
+    assert (maps.dtype, weights.dtype) == (np.float32, np.float32)
+    return maps[0], float(weights[0])
+
+
+def test_an_unbiased_gaussian_stands_on_the_exact_place_and_does_not_end() -> None:
+    # Distances between pixel centres: 31 rows of the crop are 7 of the heatmap, 23 columns are 5.
+    x, y = 9.9 * 5 / 23, 14 * 7 / 31
+    found, weight = unbiased(9.9, 14)
+    wanted = [[math.exp(-((r - y) ** 2 + (c - x) ** 2) / 2) for c in range(6)] for r in range(8)]
+    assert weight == 1
+    assert found == pytest.approx(np.array(wanted), abs=1e-7)
+    assert found.min() > 0
+    assert found.max() < 1
+    corner, _ = unbiased(23, 31)
+    assert corner[7, 5] == 1
+
+
+@pytest.mark.parametrize(
+    ("x", "weight"), [(-13.7, 1), (-13.9, 0), (23 * 8 / 5 - 0.1, 1), (23 * 8 / 5 + 0.1, 0)]
+)
+def test_an_unbiased_joint_counts_as_far_as_three_sigma(x: float, weight: int) -> None:
+    found, counts = unbiased(x, 8)
+    assert counts == weight
+    assert bool(found.any()) == bool(weight)
+
+
+def test_dark_finds_the_place_of_an_unbiased_target() -> None:
+    size = (128, 96)
+    joints = np.random.default_rng(0).uniform(20, 75, (1, 17, 3))
+    maps, _ = make_targets(joints, size, 1.5, "size-minus-one")
+    points, scores = decode_dark(torch.from_numpy(maps), 5)
+    factors = np.array([95 / 23, 127 / 31])
+    assert points.numpy() * factors == pytest.approx(joints[..., :2], abs=0.05)
+    assert scores.min() > 0.8
 
 
 def test_many_joints_at_once_are_each_as_alone() -> None:
