@@ -26,6 +26,22 @@ class WeightFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
+class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something about a predictor that a user may choose, by ``--option NAME=VALUE``.
+
+    Attributes:
+        name: what it is called.
+        values: the forms that a value may have, e.g. ``all`` and ``window:N``.
+        help: what it decides and what the default is, in one line.
+        study: the values that ``crowdbench ablate --vary NAME`` compares, the plainest first.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    help: str
+    study: tuple[str, ...] = ()
+
+
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A predictor's facts.
 
@@ -35,9 +51,6 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         skeletons: names of the keypoint layouts it gives; empty for any.
         needs_images: whether it looks at image files.
         needs_boxes: whether it starts from person boxes.
-        boxes_independent: whether a pose depends on its own box alone. Where it does not, all boxes
-            of an image come in one batch, and a sweep over detector confidence predicts anew for
-            every threshold.
         images_per_shard: how many images are predicted before their candidates are written: what
             is lost at most when a run is interrupted.
         method: the method's name in running text, or empty.
@@ -50,6 +63,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         needs_weights: whether it loads a file of weights, given by ``--weights``, found in
             ``$CROWDBENCH_WEIGHTS``, or shipped with a package.
         weights: the official ones.
+        options: what a user may choose besides.
+        shows_attention: whether `crowdbench.predictor.Predictor.attention` tells anything.
     """
 
     name: str
@@ -57,7 +72,6 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skeletons: tuple[str, ...] = ()
     needs_images: bool = True
     needs_boxes: bool = True
-    boxes_independent: bool = True
     images_per_shard: int = 200
     method: str = ""
     paper: str = ""
@@ -68,3 +82,5 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     published: tuple[str, ...] = ()
     needs_weights: bool = False
     weights: tuple[WeightFile, ...] = ()
+    options: tuple[Option, ...] = ()
+    shows_attention: bool = False

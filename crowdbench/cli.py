@@ -19,6 +19,7 @@ from crowdbench.options import (
     DataRoot,
     Device,
     JobOptions,
+    PredictorOptions,
     Quiet,
     RunPath,
     Weights,
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
     from crowdbench.record import RunFolder
     from crowdbench.results import Metrics
     from crowdbench.running.steps import Job
+    from reports.side_by_side import Comparison
 
 
+ComparisonAsJson = Annotated[
+    bool, typer.Option("--json", help="Print comparison.json instead of the tables.")
+]
 app = typer.Typer(
     name="crowdbench",
     help="Benchmark human-pose estimators where people crowd and cover each other.",
@@ -180,9 +185,7 @@ def compare(
     output: Annotated[Path, typer.Option("--output", help="Folder of the comparison.")] = Path(
         "runs/comparison"
     ),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print comparison.json instead of the tables.")
-    ] = False,
+    as_json: ComparisonAsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Set runs of one split side by side: tables, plots and a page.
@@ -191,17 +194,56 @@ def compare(
     crowdbench compare runs/mipnet@ochuman-test runs/hrnet@ochuman-test
     """
     from reports.side_by_side import compare_runs
-    from reports.side_by_side_tables import print_comparison
-    from reports.side_by_side_wording import noticed_lines
-    from reports.side_by_side_writing import RECORD, write_comparison
 
-    comparison = compare_runs(runs, allow_mixed)
-    path = write_comparison(comparison, output)
-    if as_json:
-        typer.echo((output / RECORD).read_text(encoding="utf-8"), nl=False)
-    elif not quiet:
-        _print_notes((*comparison.notes, *noticed_lines(comparison.runs)))
-        print_comparison(comparison, path)
+    _write_comparison(compare_runs(runs, allow_mixed), output, as_json, quiet)
+
+
+@app.command(cls=Command)
+@takes(JobOptions, ConditionOptions)
+def ablate(
+    vary: Annotated[
+        str,
+        typer.Option(
+            "--vary",
+            metavar="NAME[=V1,V2,...]",
+            help="Option of the predictor, and the values to compare; differences are to the "
+            "first. [default values: those that `crowdbench ls predictors NAME` shows]",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            help="Folder of the runs and the comparison. [default: runs/PREDICTOR@SPLIT-by-NAME]",
+            show_default=False,
+        ),
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Write the report of every run, too.")] = False,
+    as_json: ComparisonAsJson = False,
+    **asked: Any,
+) -> None:
+    """Run a predictor with each value of one of its options, and compare.
+
+    \b
+    crowdbench ablate --predictor i2r-net-tiny --split synthcrowd-test --vary grouping
+    crowdbench ablate --predictor i2r-net-tiny --split synthcrowd-test \\
+        --vary grouping=single,window:2,all --limit 200
+
+    Runs that are finished already are used as they are.
+    """
+    from crowdbench.running.ablating import ablate_job
+    from reports.side_by_side import compare_runs
+
+    ablation = ablate_job(_job({**asked, "output": output}), vary)
+    comparison = compare_runs(ablation.folders, allow_mixed=True, names=ablation.names)
+    if report:
+        from crowdbench.record import RunFolder
+        from reports.writing import write_report
+
+        for folder in ablation.folders:
+            write_report(RunFolder(folder))
+    _write_comparison(comparison, ablation.comparison, as_json, asked["quiet"])
 
 
 app.command(cls=Command)(gate)
@@ -219,6 +261,7 @@ def check(
     ],
     weights: Weights = "random",
     device: Device = "cpu",
+    option: PredictorOptions = None,
     quiet: Quiet = False,
 ) -> None:
     """Check that a predictor keeps the contract, on images made for it.
@@ -230,7 +273,7 @@ def check(
     from crowdbench.terminal import print_verdict
 
     passes = True
-    for verdict in check_job(predictor, weights, device):
+    for verdict in check_job(predictor, weights, device, option or ()):
         passes &= verdict.passes
         if not quiet:
             print_verdict(verdict)
@@ -276,6 +319,7 @@ def _job(asked: dict[str, Any]) -> Job:
     parsed: dict[str, Any] = {
         "conditions": _conditions(asked) or ConditionSettings(),
         "resamples": resamples_of(asked["bootstrap"]),
+        "option": tuple(asked["option"] or ()),
     }
     as_they_are = {name: asked[name] for name in Job.__struct_fields__ if name not in parsed}
     return Job(**parsed, **as_they_are)
@@ -289,6 +333,20 @@ def _conditions(asked: dict[str, Any]) -> ConditionSettings | None:
     if names is None and thresholds is None and not bins and asked["iou_among"] == "annotated":
         return None
     return parse_settings(names, thresholds, bins or (), asked["iou_among"])
+
+
+def _write_comparison(comparison: Comparison, folder: Path, as_json: bool, quiet: bool) -> None:
+    """Write the comparison and print it."""
+    from reports.side_by_side_tables import print_comparison
+    from reports.side_by_side_wording import noticed_lines
+    from reports.side_by_side_writing import RECORD, write_comparison
+
+    path = write_comparison(comparison, folder)
+    if as_json:
+        typer.echo((folder / RECORD).read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
+        _print_notes((*comparison.notes, *noticed_lines(comparison.runs)))
+        print_comparison(comparison, path)
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:

@@ -19,11 +19,21 @@ ls_app = typer.Typer(
 
 
 @ls_app.command("predictors", cls=Command)
-def ls_predictors() -> None:
-    """List the predictors that --predictor takes."""
+def ls_predictors(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="Show one of them, with its options.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """List the predictors that --predictor takes, or show one."""
     from crowdbench.registry import load_predictor, predictor_names
-    from crowdbench.terminal import print_table
+    from crowdbench.terminal import print_card, print_table
 
+    if name is not None:
+        print_card(load_predictor(name).card)
+        return
     cards = {name: load_predictor(name).card for name in predictor_names()}
     print_table(
         ("predictor", "keypoints", "boxes", "what it does"),

@@ -12,6 +12,7 @@ import numpy as np
 from crowdbench.errors import InputError
 from crowdbench.metrics.matching import rank_poses
 from crowdbench.metrics.oks import pairs_within
+from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array, Poses
 
 _EPS = np.spacing(1.0)
@@ -28,13 +29,25 @@ class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rule: ``none``: they are final as they are; ``oks-nms``: a candidate is dropped when a
             better one of its image that stays is too similar.
         oks: the similarity above which it is dropped.
+        sigmas: constants of OKS that merging has other than the evaluation, by keypoint.
     """
 
     rule: Literal["none", "oks-nms"] = "none"
     oks: float = 0.9
+    sigmas: dict[str, float] = {}
 
     def __str__(self) -> str:
-        return "none" if self.rule == "none" else f"{self.rule}({self.oks:g})"
+        if self.rule == "none":
+            return "none"
+        others = "".join(f",{name}={sigma:g}" for name, sigma in sorted(self.sigmas.items()))
+        return f"{self.rule}({self.oks:g}{others})"
+
+    def sigmas_for(self, skeleton: Skeleton) -> Array:
+        """Return (K,) float64: the constants of OKS that merging has."""
+        sigmas = skeleton.sigma_array
+        for name, sigma in self.sigmas.items():
+            sigmas[skeleton.keypoints.index(name)] = sigma
+        return sigmas
 
 
 AS_THEY_ARE = Merging()
@@ -47,7 +60,7 @@ def merge(poses: Poses, taking_part: Array, merging: Merging, sigmas: Array) -> 
         poses: D candidates; for ``oks-nms`` with their `areas`.
         taking_part: (D, V) bool, the candidates of each choice.
         merging: the rule.
-        sigmas: (K,) constants of OKS.
+        sigmas: (K,) constants of OKS, see `Merging.sigmas_for`.
 
     Returns:
         (D, V) bool.

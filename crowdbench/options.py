@@ -20,6 +20,7 @@ from crowdbench.metrics import RESAMPLES
 F = TypeVar("F", bound=Callable[..., Any])
 # Fewer resamples say nothing about the ends of an interval; more do not fit the memory.
 _LEAST_RESAMPLES, _MOST_RESAMPLES = 100, 20_000
+_INTERRUPTED = 130
 
 
 class Command(TyperCommand):
@@ -145,6 +146,24 @@ Workers = Annotated[
     str, typer.Option("--workers", help="Processes that read and crop images: auto or N.")
 ]
 Precision = Annotated[str, typer.Option("--precision", help="Of the network: fp32, bf16 or fp16.")]
+PredictorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="An option of the predictor, see `crowdbench ls predictors NAME`; may be repeated.",
+        show_default=False,
+    ),
+]
+SaveAttention = Annotated[
+    str | None,
+    typer.Option(
+        "--save-attention",
+        metavar="ID[,ID...]",
+        help="Images whose attention between persons is kept, for the report.",
+        show_default=False,
+    ),
+]
 SkipBadImages = Annotated[
     bool,
     typer.Option("--skip-bad-images", help="Leave out images that can't be read, and list them."),
@@ -174,6 +193,8 @@ class JobOptions:
     batch_size: BatchSize = "auto"
     workers: Workers = "auto"
     precision: Precision = "fp32"
+    option: PredictorOptions = None
+    save_attention: SaveAttention = None
     resume: Resume = True
     overwrite: Overwrite = False
     bootstrap: Bootstrap = str(RESAMPLES)
@@ -247,6 +268,9 @@ def run_app(app: typer.Typer, name: str, interrupted: str) -> NoReturn:
     """
     try:
         code = app(standalone_mode=False)
+        # Typer takes Ctrl-C for an exit with this code.
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
     except CrowdbenchError as error:
         if os.environ.get("CROWDBENCH_DEBUG"):
             raise
@@ -254,7 +278,7 @@ def run_app(app: typer.Typer, name: str, interrupted: str) -> NoReturn:
         code = error.exit_code
     except KeyboardInterrupt:
         typer.echo(f"{name}: {interrupted}", err=True)
-        code = 130
+        code = _INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has gone; not an error. Keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from crowdbench.attention import Attention
 from crowdbench.card import Card
 from crowdbench.datasets.split import Split
 from crowdbench.files import FileDigest
@@ -34,6 +35,8 @@ class Request:
         predictions: the results file given by ``--predictions``, or None.
         ignore_unknown_images: leave out poses of images the split does not have.
         precision: ``fp32``, ``bf16`` or ``fp16``, what a network is to compute in.
+        options: what the user chose by ``--option``, of the options on the card; their values are
+            the predictor's to check.
     """
 
     split: Split
@@ -41,6 +44,7 @@ class Request:
     predictions: Path | None = None
     ignore_unknown_images: bool = False
     precision: str = "fp32"
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,10 @@ class Settings:
         precision: what the network computes in; ``none`` if nothing depends on the request's.
         pairing: how MPJPE finds the pose of a person in 3D: ``annotation`` if poses say for whom
             they were made (`Poses.person_ids`), else ``2d``, by keypoints in the image.
+        boxes_independent: whether a pose depends on its own box alone. Where it does not, all boxes
+            of an image come in one batch, and a sweep over detector confidence predicts again, for
+            every threshold, the images that lose a box.
+        options: every option of the card with its value, defaults resolved.
         inputs: the files it reads, by role.
         notes: what a reader of the results should know.
     """
@@ -89,6 +97,8 @@ class Settings:
     decoding: str = "given"
     precision: str = "none"
     pairing: Literal["annotation", "2d"] = "2d"
+    boxes_independent: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, FileDigest] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -156,6 +166,19 @@ class Predictor(ABC):
         fills both in. Poses of an image may come in any order; they are stored by instance, the
         last first, and then by box.
         """
+
+    def attention(self, batch: Batch) -> Attention | None:
+        """Return what the poses of an image were made with, where they are made from several boxes.
+
+        It is asked for after `load`, for images that a user chose, if the card `shows_attention`.
+
+        Args:
+            batch: one image with all its boxes.
+
+        Returns:
+            None if the image has no pose.
+        """
+        return None
 
     def cost(self) -> Cost | None:
         """Return what the network costs, or None where that is not known."""

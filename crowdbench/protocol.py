@@ -29,6 +29,8 @@ class Protocol(msgspec.Struct, frozen=True):
             pixel), ``plain`` (averaged) or ``none``.
         decoding: how keypoints come out of heatmaps; ``given`` for poses read from a file.
         precision: what the network computed in; ``none`` without one.
+        options: what else the predictor was asked for, defaults resolved, e.g. ``grouping=all``; or
+            ``none``.
         skipped: images without poses because their files could not be read: how many, and a digest
             of their ids; or ``none``.
         pose3d: how 3D poses are scored, see `crowdbench.metrics.evaluation_3d.rules`; ``none`` for
@@ -51,6 +53,7 @@ class Protocol(msgspec.Struct, frozen=True):
     flip_test: str = "none"
     decoding: str = "given"
     precision: str = "none"
+    options: str = "none"
     skipped: str = "none"
     levels: str = "none"
     oks: str = "0.50:0.05:0.95"

@@ -37,6 +37,7 @@ _FIELDS = {
     "flip_test": _Field("if asked", "another flip test"),
     "decoding": _Field("if asked", "another decoding of heatmaps"),
     "precision": _Field("if asked", "another precision of the network"),
+    "options": _Field("if asked", "other options"),
     "skipped": _Field("if asked", "other images that could not be read"),
     "images": _Field("if asked", "another number of images"),
     "pose_area": _Field(

@@ -21,7 +21,7 @@ from crowdbench.protocol import Protocol
 from crowdbench.results import Metrics, WorstImages
 from crowdbench.skeletons import Skeleton
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,13 +51,15 @@ class PredictorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         card: its facts.
         merging: how its candidates become final poses.
         inputs: the files it read, by role.
-        options: what it was asked for, every default resolved.
+        options: what it was asked for, every default resolved; those of the card among them.
+        boxes_independent: whether a pose depends on its own box alone.
     """
 
     card: Card
     merging: Merging
     inputs: dict[str, FileDigest]
     options: dict[str, str]
+    boxes_independent: bool = True
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,6 +190,7 @@ _CONTENT = (
     "predictions.json",
     "preds_2d_kpt_mupots.mat",
     "preds_3d_kpt_mupots.mat",
+    "attention",
     "candidates",
     "environment.json",
     "run.json",
@@ -208,6 +211,11 @@ class RunFolder:
     def candidates_from(self, least_score: float) -> Path:
         """Folder of the shards made from the boxes of at least that score alone."""
         return self.candidates / f"box-score-{least_score!r}"
+
+    @property
+    def attention(self) -> Path:
+        """Folder of what chosen images' poses were made with, see `crowdbench.attention`."""
+        return self.path / "attention"
 
     @property
     def predictions(self) -> Path:

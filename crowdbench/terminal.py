@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crowdbench.markup import one_line
 from crowdbench.metrics.catalogue import LEVEL_METRICS, main_metric
 
 if TYPE_CHECKING:
+    from crowdbench.card import Card
     from crowdbench.datasets.synthcrowd.making import Made
     from crowdbench.datasets.verify import CountCheck, DatasetFacts, SplitCheck, SplitFiles
     from crowdbench.doctor import Finding
@@ -305,6 +307,37 @@ def print_facts(facts: DatasetFacts, root: Path) -> None:
     folders = ", ".join(manifest.folders)
     print(f"\nEach may lie in any of these folders below the data root: {folders}")
     print(f"\n{manifest.citation}")
+
+
+def print_card(card: Card) -> None:
+    """Print everything known of a predictor."""
+    needed = {
+        "images": card.needs_images,
+        "person boxes": card.needs_boxes,
+        "weights": card.needs_weights,
+    }
+    network = ", ".join(filter(None, (card.backbone, card.input_size)))
+    method = f"{card.method}, {card.year}" if card.method and card.year else card.method
+    facts = {
+        "method": method,
+        "paper": card.paper,
+        "licence": card.licence,
+        "network": network,
+        "keypoints": ", ".join(card.skeletons) or "any",
+        "needs": ", ".join(what for what, is_needed in needed.items() if is_needed) or "nothing",
+        "attention": "can be kept (--save-attention)" if card.shows_attention else "",
+    }
+    print(f"{card.name}: {one_line(card.description)}\n")
+    for what, value in facts.items():
+        if value:
+            print(f"{what:<9} {one_line(value)}")
+    if not card.options:
+        print("options   none")
+    for option in card.options:
+        print(f"\n--option {option.name}={'|'.join(option.values)}")
+        print(f"    {one_line(option.help)}")
+        if option.study:
+            print(f"    crowdbench ablate --vary {option.name} compares {', '.join(option.study)}")
 
 
 def print_made(name: str, made: Made) -> None:

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from crowdbench.attention import attention_paths, read_attention
 from crowdbench.errors import CrowdbenchError
 from crowdbench.record import Environment, Run, RunFolder
 from crowdbench.results import CrowdImages, Metrics, WorstImages
+from reports.attention_figure import attention_plot
+from reports.attention_shown import ShownAttention, shown_attention
+from reports.attention_table import attention_table
 from reports.condition_tables import condition_tables, robustness_table
 from reports.crowd_plot import crowd_plot
 from reports.plot import Plot
@@ -42,6 +46,7 @@ class Content:
         published: what papers printed about the split; nothing for a user's own annotations.
         worst: the images to draw; None if the run folder has none.
         images: the folder of the image files; None if it is not known.
+        attention: of the images that it was kept of, by ascending id.
     """
 
     run: Run
@@ -49,6 +54,7 @@ class Content:
     published: Published
     worst: WorstImages | None
     images: Path | None
+    attention: tuple[ShownAttention, ...] = ()
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -92,6 +98,11 @@ class Content:
         return skipped_table(self.metrics)
 
     @cached_property
+    def attention_table(self) -> Table:
+        """How much attention goes to other persons; without rows if none was kept."""
+        return attention_table(self.attention)
+
+    @cached_property
     def averages_table(self) -> Table:
         """The metrics averaged in each way."""
         return averages_table(self.metrics)
@@ -126,6 +137,7 @@ class Content:
             self.robustness_table,
             *(only_3d if self.is_3d else (self.keypoints_table,)),
             self.published_table,
+            *((self.attention_table,) if self.attention else ()),
         )
 
     @cached_property
@@ -160,6 +172,12 @@ class Content:
             return None
         return worst_persons_plot(self.worst.persons, self.run.split.skeleton)
 
+    @cached_property
+    def attention_plots(self) -> tuple[Plot, ...]:
+        """For each image that attention was kept of, what some keypoints attended to."""
+        skeleton = self.run.split.skeleton
+        return tuple(attention_plot(shown, skeleton, self.images) for shown in self.attention)
+
     @property
     def crowd(self) -> CrowdImages | None:
         """The images that stand for the crowds of the split; None if there are none."""
@@ -182,7 +200,12 @@ class Content:
             self.worst_persons_plot,
         )
         found = tuple(plot for plot in further if plot is not None)
-        return (*self.condition_plots.values(), *self.split_plots, *found)
+        return (
+            *self.condition_plots.values(),
+            *self.split_plots,
+            *found,
+            *self.attention_plots,
+        )
 
 
 def read_content(folder: RunFolder) -> Content:
@@ -194,12 +217,18 @@ def read_content(folder: RunFolder) -> Content:
     """
     run, metrics = folder.read_scored()
     worst = folder.read(WorstImages) if folder.has(WorstImages) else None
+    n_keypoints = len(run.split.skeleton)
+    attention = tuple(
+        shown_attention(read_attention(path, n_keypoints))
+        for path in attention_paths(folder.attention)
+    )
     return Content(
         run=run,
         metrics=metrics,
         published=Published() if run.split.own else load_published(run.split.name),
         worst=worst,
-        images=None if worst is None else _image_folder(folder),
+        images=_image_folder(folder) if worst is not None or attention else None,
+        attention=attention,
     )
 
 

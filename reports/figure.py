@@ -216,6 +216,8 @@ def svg_of(figure: Figure, name: str, label: str = "") -> str:
         element.attrib = {
             key.rpartition("}")[2]: _attribute_on_page(key.rpartition("}")[2], value, name)
             for key, value in element.attrib.items()
+            # Equal pictures have equal ids, which nothing refers to.
+            if (tag, key) != ("image", "id")
         }
     _drop_background(root)
     for key in ("width", "height", "version"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crowdbench.files import FileDigest
 from crowdbench.markup import markdown_code, markdown_fence, markdown_list, markdown_text
+from reports.attention_table import LEGEND as ATTENTION_LEGEND
 from reports.comparison import differences
 from reports.content import Content
 from reports.crowd_plot import NAME as CROWD_NAME
@@ -42,6 +43,7 @@ def markdown_page(content: Content) -> str:
         *_keypoints(content),
         *_published(content),
         *_worst_persons(content),
+        *_attention(content),
         *_provenance(content),
     ]
     return "\n\n".join(sections) + "\n"
@@ -106,6 +108,19 @@ def _worst_persons(content: Content) -> list[str]:
         return []
     caption = markdown_text(plot.caption)
     return [f"## {plot.title}", f"![{plot.title}](plots/{plot.name}.png)", caption]
+
+
+def _attention(content: Content) -> list[str]:
+    if not content.attention:
+        return []
+    sections = [
+        "## Attention between persons",
+        content.attention_table.folded_if_long(),
+        markdown_text(ATTENTION_LEGEND),
+    ]
+    for plot in content.attention_plots:
+        sections += [f"![{plot.title}](plots/{plot.name}.png)", markdown_text(plot.caption)]
+    return sections
 
 
 def _conditions(content: Content) -> list[str]:

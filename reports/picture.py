@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from crowdbench.datasets.image_files import image_path
 from crowdbench.errors import CrowdbenchError
-from crowdbench.results import DrawnImage
 from crowdbench.structures import Array, Images
+
+
+class ImageFacts(Protocol):
+    """Which image a record is about."""
+
+    @property
+    def image_id(self) -> int:
+        """Its id in the annotation file."""
+
+    @property
+    def file_name(self) -> str:
+        """Its name as the annotation file gives it."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels; 0 where the annotation file does not say."""
 
 
 class Picture(NamedTuple):
@@ -27,7 +42,7 @@ class Picture(NamedTuple):
     remark: str
 
 
-def read_picture(image: DrawnImage, folder: Path | None) -> Picture:
+def read_picture(image: ImageFacts, folder: Path | None) -> Picture:
     """Return the pixels of an image; whatever is wrong with its file is no error.
 
     Args:
@@ -51,7 +66,7 @@ def read_picture(image: DrawnImage, folder: Path | None) -> Picture:
     return _decoded(image, content)
 
 
-def _decoded(image: DrawnImage, content: bytes) -> Picture:
+def _decoded(image: ImageFacts, content: bytes) -> Picture:
     import cv2
 
     # Annotations are in the coordinates of the file as stored, whatever its orientation tag says.

@@ -9,6 +9,7 @@ from crowdbench.metrics.catalogue import METRICS
 from crowdbench.results import Bootstrap, ConditionFacts, Metric, Metrics
 from crowdbench.terminal import UNIT_SIGNS, number
 from reports import wording
+from reports.attention_table import LEGEND as ATTENTION_LEGEND
 from reports.comparison import differences
 from reports.content import Content
 from reports.intervals import interval_of, interval_text, level_text
@@ -79,6 +80,7 @@ def html_page(content: Content) -> str:
         worst=None
         if content.worst is None
         else drawings(content.worst, run.split.skeleton, content.images),
+        attention_legend=ATTENTION_LEGEND,
         files={"annotations": run.split.annotations} | run.predictor.inputs,
     )
 

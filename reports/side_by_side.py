@@ -40,7 +40,7 @@ class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: what tables and plots call it: the end of its folder's path, as long as is needed to
-            tell it from the others.
+            tell it from the others; or the value that an ablation gave it, e.g. ``grouping=all``.
         predictor: its name.
         backbone: of the predictor's network, or empty.
         input_size: of the predictor's network, or empty.
@@ -152,12 +152,15 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bootstrap: Bootstrap | None
 
 
-def compare_runs(paths: Sequence[Path], allow_mixed: bool = False) -> Comparison:
+def compare_runs(
+    paths: Sequence[Path], allow_mixed: bool = False, names: Sequence[str] | None = None
+) -> Comparison:
     """Return the runs side by side.
 
     Args:
         paths: two or more folders of scored runs; differences are to the first.
         allow_mixed: whether runs may differ in what the poses were made from.
+        names: what to call them, all different; None for the ends of their paths.
 
     Raises:
         UsageError: if there are fewer than two runs, one is given twice, or their protocols do not
@@ -165,7 +168,7 @@ def compare_runs(paths: Sequence[Path], allow_mixed: bool = False) -> Comparison
         MissingError: if a folder holds no scored run.
         InputError: if a record is broken, or its files do not belong together.
     """
-    names = run_names(paths)
+    names = run_names(paths) if names is None else names
     folders = [RunFolder(path) for path in paths]
     records = [folder.read_scored() for folder in folders]
     protocols = [metrics.protocol for _, metrics in records]

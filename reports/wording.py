@@ -164,7 +164,7 @@ def method_facts(run: Run) -> dict[str, str]:
     card, protocol = run.predictor.card, run.protocol
     independence = (
         "each pose depends on its own box alone"
-        if card.boxes_independent
+        if run.predictor.boxes_independent
         else "poses depend on the other boxes of the image"
     )
     facts = {

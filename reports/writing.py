@@ -17,15 +17,16 @@ _PLOT_ENDINGS = ("svg", "png")
 _OURS = (
     *("condition-*", "precision-recall", "oks-histogram", "crowd", "keypoints"),
     *("pck-curve", "averages", "sequences", "joint-groups", "joints", "worst-persons"),
+    *("attention", "attention-*"),
 )
 
 
 def write_report(folder: RunFolder) -> Path:
     """Write ``report/`` of a scored run and return the path of ``index.html``.
 
-    The content depends on ``run.json``, ``metrics.json`` and ``worst_images.json`` alone, and on
-    whether the image files are there: equal runs have equal reports. Files of an earlier report
-    are replaced; those of conditions that are no longer there are removed.
+    The content depends on ``run.json``, ``metrics.json``, ``worst_images.json`` and ``attention/``
+    alone, and on whether the image files are there: equal runs have equal reports. Files of an
+    earlier report are replaced; those of conditions that are no longer there are removed.
 
     Raises:
         MissingError: if the folder holds no scored run.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crowdbench import merging
 from crowdbench.errors import InputError
 from crowdbench.merging import Merging, merge
-from crowdbench.skeletons import COCO_17
+from crowdbench.skeletons import COCO_17, CROWDPOSE_14
 from crowdbench.structures import Poses
 from tests.conditions.arrays import poses_of
 
@@ -88,6 +88,14 @@ def test_images_in_several_blocks_are_merged_as_in_one(monkeypatch: pytest.Monke
 def test_the_rule_is_printed_with_its_number() -> None:
     assert str(Merging()) == "none"
     assert str(Merging("oks-nms", 0.9)) == "oks-nms(0.9)"
+    assert str(Merging("oks-nms", 0.9, {"head": 0.062})) == "oks-nms(0.9,head=0.062)"
+
+
+def test_a_rule_may_have_its_own_constant_for_a_keypoint() -> None:
+    own = Merging("oks-nms", 0.9, {"head": 0.062}).sigmas_for(CROWDPOSE_14)
+    assert np.flatnonzero(own != CROWDPOSE_14.sigma_array).tolist() == [12]
+    assert own[12] == 0.062
+    assert (NMS.sigmas_for(CROWDPOSE_14) == CROWDPOSE_14.sigma_array).all()
 
 
 @pytest.mark.parametrize("kind", ["single_instance", "union"])

@@ -220,14 +220,15 @@ class Neighbours(Predictor):
     """Hits a person only if no other box of the image is there: it depends on all boxes."""
 
     card: ClassVar[Card] = Card(
-        "neighbours", "", skeletons=("coco-17",), needs_images=False, boxes_independent=False,
-        images_per_shard=3,
+        "neighbours", "", skeletons=("coco-17",), needs_images=False, images_per_shard=3,
     )  # fmt: skip
     calls: ClassVar[list[tuple[int, int]]] = []
 
     def __init__(self, request: Request) -> None:
         assert request.boxes is not None
-        self.settings = Settings(request.boxes.source, "box", Merging(), "box")
+        self.settings = Settings(
+            request.boxes.source, "box", Merging(), "box", boxes_independent=False
+        )
 
     def predict(self, batch: Batch) -> Poses:
         boxes, truth = batch.boxes, batch.split.truth

@@ -48,7 +48,8 @@ def test_every_linked_page_and_command_exists(crowdbench: Crowdbench) -> None:
         assert (ROOT / target).exists(), target
     for command in set(
         re.findall(
-            r"crowdbench (run|score|predict|report|compare|gate|baseline|doctor|ls|data)\b", README
+            r"crowdbench (run|score|predict|report|compare|ablate|gate|baseline|doctor|ls|data)\b",
+            README,
         )
     ):
         assert crowdbench(command, "--help").returncode == 0, command

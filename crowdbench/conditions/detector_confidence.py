@@ -11,6 +11,9 @@ from crowdbench.structures import Array, Poses
 
 # The doubles nearest to 0, 0.1 ... 0.9.
 USUAL = tuple(k / 10 for k in range(10))
+# Also where poses depend on the other boxes: what takes part are the candidates that the network
+# gives for those boxes alone. So curves of both kinds of predictors stand side by side.
+_RULE = "candidates whose box score is at least t take part, merged anew for every t"
 
 
 def _cut(subject: Subject, thresholds: Values) -> Cut:
@@ -21,28 +24,26 @@ def _cut(subject: Subject, thresholds: Values) -> Cut:
     """
     poses = subject.candidates
     at = [t for t in thresholds if t is not None]
-    if subject.sweep is not None:
-        return _cut_sweep(subject.sweep, at)
-    if poses.box_scores is None:
-        return _cut_own_scores(poses, at)
-    scores, is_first = poses.box_scores, _first_of_box(poses)
-    notes = []
-    if len(scores) and (scores == scores[0]).all():
+    scores, notes = poses.box_scores, []
+    if scores is not None and len(scores) and (scores == scores[0]).all():
         notes.append(f"all boxes have the score {scores[0]:g}, so detector-confidence says nothing")
-    rows = []
+    if subject.sweep is not None:
+        return Cut(_swept(subject.sweep, at), _RULE, tuple(notes))
+    if scores is None:
+        return _cut_own_scores(poses, at)
+    is_first, rows = _first_of_box(poses), []
     for t in at:
         kept = scores >= t
         n_boxes = int((kept & is_first).sum())
         rows.append(Row(_label(t), threshold=t, poses=kept, n_boxes=n_boxes))
-    rule = "candidates whose box score is at least t take part, merged anew for every t"
-    return Cut(tuple(rows), rule, tuple(notes))
+    return Cut(tuple(rows), _RULE, tuple(notes))
 
 
 def _label(threshold: float) -> str:
     return f">= {threshold:g}"
 
 
-def _cut_sweep(sweep: Mapping[float, Poses], at: Sequence[float]) -> Cut:
+def _swept(sweep: Mapping[float, Poses], at: Sequence[float]) -> tuple[Row, ...]:
     """Return the rows of a predictor that has predicted anew for every threshold."""
     missing = [f"{t:g}" for t in at if t not in sweep]
     if missing:
@@ -54,7 +55,7 @@ def _cut_sweep(sweep: Mapping[float, Poses], at: Sequence[float]) -> Cut:
     for t in at:
         n_boxes = int(_first_of_box(sweep[t]).sum())
         rows.append(Row(_label(t), threshold=t, n_boxes=n_boxes, candidates=sweep[t]))
-    return Cut(tuple(rows), "boxes whose score is at least t take part, predicted anew for every t")
+    return tuple(rows)
 
 
 def _cut_own_scores(poses: Poses, at: Sequence[float]) -> Cut:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,10 @@ class Verdict(NamedTuple):
 
 
 def check_predictor(
-    predictor_class: type[Predictor], weights: Weights | None, device: str
+    predictor_class: type[Predictor],
+    weights: Weights | None,
+    device: str,
+    options: Mapping[str, str],
 ) -> Iterator[Verdict]:
     """Yield what is found about a predictor, one thing after the other.
 
@@ -74,9 +77,10 @@ def check_predictor(
         predictor_class: the predictor.
         weights: what it is to load, or None if it needs none.
         device: a torch device.
+        options: of the predictor, as a user chose them.
     """
     with tempfile.TemporaryDirectory(prefix="crowdbench-check-") as name:
-        bench = _Bench(predictor_class, Path(name), device)
+        bench = _Bench(predictor_class, Path(name), device, options)
         path = None if weights is None else weights.path
         first: tuple[tuple[str, Callable[[], str | None]], ...] = (
             ("is made from a request", bench.make),
@@ -118,8 +122,14 @@ class _Bench:
     predictor: Predictor
     _whole: Poses
 
-    def __init__(self, predictor_class: type[Predictor], folder: Path, device: str) -> None:
-        self._class, self._folder = predictor_class, folder
+    def __init__(
+        self,
+        predictor_class: type[Predictor],
+        folder: Path,
+        device: str,
+        options: Mapping[str, str],
+    ) -> None:
+        self._class, self._folder, self._options = predictor_class, folder, options
         self._tolerance = 0.0 if device == "cpu" else _TOLERANCE
         self._split, boxes = _make_split(folder, skeleton_of(predictor_class.card))
         self._boxes = boxes if predictor_class.card.needs_boxes else None
@@ -127,7 +137,9 @@ class _Bench:
     def make(self) -> None:
         """Make the predictor."""
         predictions = self._folder / "predictions.json"
-        self.predictor = self._class(Request(self._split, self._boxes, predictions))
+        self.predictor = self._class(
+            Request(self._split, self._boxes, predictions, options=self._options)
+        )
 
     def shapes(self) -> None:
         """Predict everything in one batch; each batch's poses are looked at."""
@@ -153,7 +165,7 @@ class _Bench:
         backwards: bool = False,
         workers: int = 0,
     ) -> Poses:
-        whole_images = not self._class.card.boxes_independent
+        whole_images = not self.predictor.settings.boxes_independent
         parts = parts_of(start, stop, self._boxes, size, whole_images)
         if backwards:
             parts.reverse()

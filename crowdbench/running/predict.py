@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crowdbench.candidates import (
@@ -22,10 +22,10 @@ from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError, MissingError
 from crowdbench.predictor import Predictor
 from crowdbench.record import RunFolder
-from crowdbench.results import SkippedImage
 from crowdbench.running.feeding import Fed, Part, feeding, parts_of
 from crowdbench.running.progress import Progress
 from crowdbench.running.returned import join_batches, predict_batch
+from crowdbench.running.sweeping import Pass, cost_words, plan_passes
 from crowdbench.structures import Boxes, Poses
 
 # Names that a message about many images shows.
@@ -66,19 +66,6 @@ class Tally:
     network_seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One prediction of a whole split.
-
-    Attributes:
-        place: folder of its shards.
-        boxes: what it starts from, or None.
-    """
-
-    place: Path
-    boxes: Boxes | None
-
-
 class Prediction:
     """The prediction of a split: what of it is there, and the making of the rest."""
 
@@ -96,19 +83,14 @@ class Prediction:
         """Plan it, and read what is there, unless it is to be made anew; nothing is written.
 
         A predictor whose poses depend on the other boxes of the image predicts anew for every
-        threshold of ``detector-confidence`` at which boxes fall away.
+        threshold of ``detector-confidence`` those images that lose a box there.
         """
         self._split, self._predictor, self._means = split, predictor, means
-        self._whole = Pass(folder.candidates, boxes)
-        self._sweep: dict[float, Pass] = {}
-        if boxes is not None and not predictor.card.boxes_independent and split.truth is not None:
-            for t in sweep_thresholds(conditions):
-                kept = boxes.scores >= t
-                self._sweep[t] = (
-                    self._whole if kept.all() else Pass(folder.candidates_from(t), boxes.take(kept))
-                )
+        sweeps = not predictor.settings.boxes_independent and split.truth is not None
+        thresholds = sweep_thresholds(conditions) if sweeps and boxes is not None else ()
+        self._plan = plan_passes(folder, len(split.images), boxes, thresholds)
         self._there: dict[Path, Shard] = {}
-        for path in itertools.chain.from_iterable(map(self._paths, self._passes())):
+        for path in itertools.chain.from_iterable(map(self._paths, self._plan.passes)):
             if not anew and path.is_file():
                 shard = read_shard(path)
                 # One that lacks images counts only if that is wanted.
@@ -119,7 +101,12 @@ class Prediction:
     @property
     def is_complete(self) -> bool:
         """Whether nothing has to be predicted any more."""
-        return not any(self._missing(one) for one in self._passes())
+        return not any(map(self._missing, self._plan.passes))
+
+    @property
+    def cost(self) -> str | None:
+        """What a sweep costs in words, or None where it predicts nothing again, or no more."""
+        return None if self.is_complete else cost_words(self._plan, self._predictor.card.name)
 
     def check_images(self) -> None:
         """Refuse to begin when image files are missing, unless they are to be skipped.
@@ -130,8 +117,11 @@ class Prediction:
         if not self._predictor.card.needs_images or self._means.skip_bad_images:
             return
         images = self._split.images
-        parts = itertools.chain.from_iterable(self._parts(self._whole, None).values())
-        rows = [row for part in parts for row in part.images.tolist()]
+        by_shard = itertools.chain.from_iterable(
+            self._parts(one, None).values() for one in self._plan.passes
+        )
+        parts = itertools.chain.from_iterable(by_shard)
+        rows = sorted({row for part in parts for row in part.images.tolist()})
         missing = missing_images(images, rows)
         if missing:
             raise MissingError(
@@ -153,16 +143,22 @@ class Prediction:
         """
         started = time.perf_counter()
         title, n_images = self._predictor.card.name, len(self._split.images)
-        passes = self._passes()
-        to_do = sum(
-            stop - start for one in passes for start, stop in map(self._range, self._missing(one))
-        )
+        passes = self._plan.passes
+        total = sum(len(one.images) for one in passes)
+        to_do = sum(one.count(*self._range(i)) for one in passes for i in self._missing(one))
+        made: dict[Path, list[Shard]] = {}
         with self._means.progress as progress:
-            total = n_images * len(passes)
             progress.start(title, total, total - to_do)
-            made = {one.place: self._make_pass(one) for one in passes}
+            for one in passes:
+                made[one.place] = self._make_pass(
+                    one, None if one.reuse is None else made[one.reuse.place]
+                )
         self.tally.seconds += time.perf_counter() - started
-        bad = {image.image_id: image for shard in made.values() for image in shard.skipped}
+        bad = {
+            image.image_id: image
+            for shard in itertools.chain.from_iterable(made.values())
+            for image in shard.skipped
+        }
         if bad and not self._means.skip_bad_images:
             raise InputError(
                 f"{len(bad):,} of {n_images:,} images in {self._split.images.folder} can't be "
@@ -170,13 +166,10 @@ class Prediction:
                 "all others are predicted: put these right and give the same command again, or "
                 "leave them out with --skip-bad-images"
             )
-        whole = made[self._whole.place]
-        sweep = {t: made[one.place].poses for t, one in self._sweep.items()}
+        joined = {place: join_shards(shards) for place, shards in made.items()}
+        whole = joined[passes[0].place]
+        sweep = {t: joined[place].poses for t, place in self._plan.sweep.items()}
         return Candidates(whole.poses, sweep, whole.skipped)
-
-    def _passes(self) -> list[Pass]:
-        """Return all different passes, the one from all boxes first."""
-        return list({one.place: one for one in (self._whole, *self._sweep.values())}.values())
 
     def _paths(self, one: Pass) -> list[Path]:
         """Return the files of a pass's shards."""
@@ -194,41 +187,55 @@ class Prediction:
 
     def _parts(self, one: Pass, batch_size: int | None) -> dict[int, list[Part]]:
         """Return the batches of the shards that have to be made, by number."""
-        whole_images = not self._predictor.card.boxes_independent
+        whole_images = not self._predictor.settings.boxes_independent
         return {
             i: parts_of(*self._range(i), one.boxes, batch_size, whole_images)
             for i in self._missing(one)
         }
 
-    def _make_pass(self, one: Pass) -> Shard:
+    def _make_pass(self, one: Pass, before: Sequence[Shard] | None) -> list[Shard]:
+        """Return the shards of a pass, made where they are not there.
+
+        Args:
+            one: the pass.
+            before: the shards of the pass that it reuses, if it does.
+        """
         parts = self._parts(one, self._means.batch_size)
         flat = list(itertools.chain.from_iterable(parts.values()))
         shards = []
         with feeding(self._predictor, self._split, one.boxes, flat, self._means.workers) as fed:
             for i, path in enumerate(self._paths(one)):
                 if i in parts:
-                    shard = self._make_shard(i, itertools.islice(fed, len(parts[i])))
+                    reused = []
+                    if one.reuse is not None and before is not None:
+                        reused.append(one.reuse.of(before[i], self._split.images.ids))
+                    shard = self._make_shard(one, i, itertools.islice(fed, len(parts[i])), reused)
                     if not shard.skipped or self._means.skip_bad_images:
                         write_shard(path, shard)
                 else:
                     shard = self._there[path]
                 shards.append(shard)
-        return join_shards(shards)
+        return shards
 
-    def _make_shard(self, number: int, batches: Iterator[Fed]) -> Shard:
+    def _make_shard(
+        self, one: Pass, number: int, batches: Iterator[Fed], reused: Sequence[Shard]
+    ) -> Shard:
         start, stop = self._range(number)
-        found: list[Poses] = []
-        skipped: dict[int, SkippedImage] = {}
+        found = [shard.poses for shard in reused]
+        skipped = {image.image_id: image for shard in reused for image in shard.skipped}
         at = start
         for fed in batches:
             skipped |= {image.image_id: image for image in fed.skipped}
             if len(fed.batch.images):
-                found.append(self._predict(fed))
+                poses = self._predict(fed)
+                if one.box_rows is not None:
+                    poses = replace(poses, box_index=one.box_rows[poses.box_index])
+                found.append(poses)
             here = int(fed.part.images[-1]) + 1
-            self._means.progress.advance(here - at)
+            self._means.progress.advance(one.count(at, here))
             at = here
-        self._means.progress.advance(stop - at)
-        self.tally.images += stop - start
+        self._means.progress.advance(one.count(at, stop))
+        self.tally.images += one.count(start, stop)
         poses = join_batches(found, len(self._split.skeleton))
         return Shard(poses, tuple(skipped[key] for key in sorted(skipped)))
 

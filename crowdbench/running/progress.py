@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -81,6 +81,11 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def note(self, lines: Iterable[str]) -> None:
+        """Say what a reader should know, a line each."""
+        for line in () if self._quiet else lines:
+            self._console.print(f"note: {line}", markup=False, soft_wrap=True)
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:

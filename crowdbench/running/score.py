@@ -67,7 +67,7 @@ def read_candidates(folder: RunFolder, run: Run) -> Candidates:
     n_images, card = run.split.images, run.predictor.card
     whole = read_shards(folder.candidates, n_images, card.images_per_shard)
     sweep = {}
-    if not card.boxes_independent:
+    if not run.predictor.boxes_independent:
         for t in sweep_thresholds(run.conditions):
             place = folder.candidates_from(t)
             # Where no box falls away, nothing was predicted anew.
@@ -121,7 +121,7 @@ def score_candidates(
         poses = replace(poses, boxes=None)
     cuts: Cuts = []
     if split.truth is not None:
-        sweep = None if run.predictor.card.boxes_independent else candidates.sweep
+        sweep = None if run.predictor.boxes_independent else candidates.sweep
         subject = Subject(split.truth, split.skeleton, poses, sweep, settings.iou_among)
         cuts = list(cut_split(settings, subject))
     if split.skeleton.is_3d:
@@ -206,8 +206,9 @@ def _merged(candidates: Poses, rows: Sequence[Row], run: Run) -> tuple[Array | N
     """
     choices = [np.ones(len(candidates), bool)]
     choices += [row.poses for row in rows if row.poses is not None]
-    sigmas = run.split.skeleton.sigma_array
-    merged = merge(candidates, np.stack(choices, 1), run.predictor.merging, sigmas)
+    merging = run.predictor.merging
+    sigmas = merging.sigmas_for(run.split.skeleton)
+    merged = merge(candidates, np.stack(choices, 1), merging, sigmas)
     final, *left = np.ascontiguousarray(merged.T)
     chosen = iter(left)
     slices = [

@@ -52,7 +52,7 @@ def measure_latency(predictor: Predictor, split: Split, boxes: Boxes | None) -> 
 def _first(predictor: Predictor, split: Split, boxes: Boxes | None) -> Part | None:
     if boxes is None:
         return Part(np.arange(1)) if len(split.images) else None
-    whole_images = not predictor.card.boxes_independent
+    whole_images = not predictor.settings.boxes_independent
     if not len(boxes.scores):
         return None
     image = int(boxes.image_index[0])

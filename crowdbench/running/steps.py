@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,14 +22,16 @@ from crowdbench.merging import AS_THEY_ARE
 from crowdbench.metrics import RESAMPLES
 from crowdbench.metrics.official import CheckResult, check_official
 from crowdbench.metrics.sample import write_sample
-from crowdbench.predictor import PRECISIONS, Request
+from crowdbench.predictor import PRECISIONS, Predictor, Request
+from crowdbench.predictor_options import parse_options
 from crowdbench.record import Environment, Run, RunFolder
 from crowdbench.registry import load_predictor
 from crowdbench.results import Metrics
+from crowdbench.running.attention import chosen_ids, rows_of_ids, save_attention
 from crowdbench.running.check import Verdict, check_predictor, skeleton_of
 from crowdbench.running.describe import describe_run
-from crowdbench.running.machine import choose_machine
-from crowdbench.running.needs import Asked, gather
+from crowdbench.running.machine import Machine, choose_machine
+from crowdbench.running.needs import Asked, Needs, gather
 from crowdbench.running.predict import Means, Prediction
 from crowdbench.running.progress import Progress
 from crowdbench.running.score import check_same_data, read_candidates, score_candidates
@@ -60,11 +62,51 @@ class Job(msgspec.Struct, frozen=True):
     batch_size: str = "auto"
     workers: str = "auto"
     precision: str = "fp32"
+    option: tuple[str, ...] = ()
+    save_attention: str | None = None
     resume: bool = True
     overwrite: bool = False
     quiet: bool = True
     conditions: ConditionSettings = ConditionSettings()
     resamples: int = RESAMPLES
+
+
+class Material(NamedTuple):
+    """What a job needs, which is the same for jobs that differ in ``--option`` and ``--output``.
+
+    Attributes:
+        predictor_class: the predictor.
+        root: folder of the data sets.
+        machine: what it runs on.
+        needs: split, boxes and weights.
+        conditions: to evaluate, resolved.
+        shown: rows of the images whose attention is kept.
+    """
+
+    predictor_class: type[Predictor]
+    root: Path
+    machine: Machine
+    needs: Needs
+    conditions: ConditionSettings
+    shown: list[int]
+
+
+class Plan(NamedTuple):
+    """What a job comes to; nothing of it has been done yet.
+
+    Attributes:
+        job: the job.
+        material: what it needs.
+        predictor: made, not loaded.
+        run: the record of what is asked.
+        folder: where it goes.
+    """
+
+    job: Job
+    material: Material
+    predictor: Predictor
+    run: Run
+    folder: RunFolder
 
 
 class Prepared(NamedTuple):
@@ -91,9 +133,14 @@ class Scoring(NamedTuple):
 
 def run_job(job: Job) -> tuple[RunFolder, Metrics]:
     """Predict and score; return the run folder and the metrics."""
-    prepared, candidates = predict_job(job)
+    return run_plan(plan_job(job, gather_job(job)))
+
+
+def run_plan(plan: Plan) -> tuple[RunFolder, Metrics]:
+    """Do what `run_job` does for a job that has been planned."""
+    prepared, candidates = _predict(plan)
     run = prepared.run
-    asked = Scoring(run.conditions, run.resamples, Progress(job.quiet))
+    asked = Scoring(run.conditions, run.resamples, Progress(plan.job.quiet))
     return prepared.folder, _score(prepared, candidates, asked)
 
 
@@ -102,22 +149,44 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
 
     Everything that can be wrong with the input is found before the folder is touched.
     """
-    started, clock = now(), time.perf_counter()
+    return _predict(plan_job(job, gather_job(job)))
+
+
+def gather_job(job: Job) -> Material:
+    """Return what a job needs; what is missing is said all at once."""
     predictor_class = load_predictor(job.predictor)
     card = predictor_class.card
     _check_options(job, card)
+    parse_options(card, job.option)
+    shown_ids = chosen_ids(job.save_attention, card)
     root = data_root(job.data_root)
     machine = choose_machine(card, job.device, job.batch_size, job.workers)
-    split, boxes, weights = gather(
+    needs = gather(
         card,
         Asked(
             job.predictor, job.split, job.annotations, job.skeleton, job.images, job.boxes,
             job.weights, job.limit, root, job.quiet,
         ),
     )  # fmt: skip
+    split = needs.split
     conditions = resolve(job.conditions, split.skeleton)
+    shown = rows_of_ids(split, shown_ids)
+    return Material(predictor_class, root, machine, needs, conditions, shown)
+
+
+def plan_job(job: Job, material: Material) -> Plan:
+    """Return what a job comes to, from what it needs."""
+    predictor_class, (split, boxes, weights) = material.predictor_class, material.needs
+    card = predictor_class.card
     predictor = predictor_class(
-        Request(split, boxes, job.predictions, job.unknown_images == "ignore", job.precision)
+        Request(
+            split,
+            boxes,
+            job.predictions,
+            job.unknown_images == "ignore",
+            job.precision,
+            parse_options(card, job.option),
+        )
     )
     if job.precision != "fp32" and predictor.settings.precision != job.precision:
         raise UsageError(f"{card.name} computes in one precision only: leave --precision out")
@@ -132,16 +201,25 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
         weights,
         job.annotations is not None,
         {"unknown_images": job.unknown_images},
-        conditions,
+        material.conditions,
         job.resamples,
     )
-    folder = RunFolder(job.output or Path("runs") / f"{_short_name(job, card)}@{split.name}")
+    folder = job.output or Path("runs") / f"{short_name(job, card)}@{split.name}"
+    return Plan(job, material, predictor, run, RunFolder(folder))
+
+
+def _predict(plan: Plan) -> tuple[Prepared, Candidates]:
+    started, clock = now(), time.perf_counter()
+    job, (_, root, machine, needs, conditions, shown), predictor, run, folder = plan
+    split, boxes, weights = needs
     goes_on = folder.check_for(run, job.overwrite, job.resume)
     means = Means(machine.batch_size, machine.workers, job.skip_bad_images, Progress(job.quiet))
     prediction = Prediction(folder, split, predictor, boxes, conditions, means, anew=not goes_on)
     latency: list[float] = []
     prediction.check_images()
-    if not prediction.is_complete:
+    if prediction.cost is not None:
+        means.progress.note([prediction.cost])
+    if not prediction.is_complete or shown:
         predictor.load(machine.device, None if weights is None else weights.path)
     if not goes_on:
         folder.clear()
@@ -149,20 +227,24 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
     if weights is not None and not prediction.is_complete:
         latency = measure_latency(predictor, split, boxes)
     candidates = prediction.make()
+    means.progress.note(save_attention(folder.attention, predictor, split, boxes, shown))
     speed = describe_speed(predictor, machine, prediction.tally, latency)
     seconds = {"predict": time.perf_counter() - clock}
     folder.write(describe_environment(split, root, started, seconds, speed))
     return Prepared(folder, run, split), candidates
 
 
-def check_job(name: str, weights: str | None, device: str) -> Iterator[Verdict]:
+def check_job(
+    name: str, weights: str | None, device: str, option: Sequence[str] = ()
+) -> Iterator[Verdict]:
     """Yield what `crowdbench.running.check` finds about the predictor `name`."""
     predictor_class = load_predictor(name)
     card = predictor_class.card
     machine = choose_machine(card, device, "auto", "auto")
     skeleton = skeleton_of(card).name
     found = find_weights(card, skeleton, weights, name) if card.needs_weights else None
-    yield from check_predictor(predictor_class, found, machine.device)
+    options = parse_options(card, option)
+    yield from check_predictor(predictor_class, found, machine.device, options)
 
 
 def _check_options(job: Job, card: Card) -> None:
@@ -177,7 +259,7 @@ def _check_options(job: Job, card: Card) -> None:
         raise UsageError("--predictions goes with --predictor replay")
 
 
-def _short_name(job: Job, card: Card) -> str:
+def short_name(job: Job, card: Card) -> str:
     """Return what the run folder is called: the name that was typed, if it is one."""
     return card.name if ":" in job.predictor else job.predictor
 

@@ -6,9 +6,11 @@ torch is imported when the network is loaded, not before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -74,11 +76,71 @@ class Method:
         return self.decoding if is_usual else f"dark({self.smoothing})"
 
 
+@dataclass(frozen=True)
+class Persons:
+    """The persons of a batch that can be cropped, image by image.
+
+    Attributes:
+        rows: (N,) rows of the batch's boxes, ascending.
+        images: (N,) which image of the split each is in.
+        crops: (N, h, w, 3) uint8 RGB.
+        boxes: (N, 4) float64 xywh, pixels; annotated ones clipped to the image.
+        frames: what of the image each crop shows.
+        masks: (N, h, w) uint8 of `predictors.topdown.position`, or None.
+    """
+
+    rows: Array
+    images: Array
+    crops: Array
+    boxes: Array
+    frames: Frames
+    masks: Array | None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Found(NamedTuple):
+    """The keypoints found in N crops.
+
+    Attributes:
+        points: (I, N, K, 2) float64 pixels of the heatmaps, of each instance.
+        scores: (I, N, K) float64.
+        size: height and width of the heatmaps.
+    """
+
+    points: Array
+    scores: Array
+    size: tuple[int, int]
+
+
+def persons_of(batch: Batch) -> Persons:
+    """Return the persons of a batch, of what `TopDown.prepare` made of its images."""
+    assert batch.boxes is not None
+    first = np.searchsorted(batch.boxes.image_index, batch.images)
+    joined = {
+        name: np.concatenate([part[name] for part in batch.inputs])
+        for name in batch.inputs[0]
+        if name != "rows"
+    }
+    rows = np.concatenate(
+        [start + part["rows"] for start, part in zip(first, batch.inputs, strict=True)]
+    )
+    return Persons(
+        rows,
+        batch.boxes.image_index[rows],
+        joined["crops"],
+        joined["boxes"],
+        Frames(joined["centres"], joined["scales"]),
+        joined.get("masks"),
+    )
+
+
 class TopDown(Predictor):
     """A predictor that crops each box and finds one or more persons in the crop.
 
     Subclasses bring `card` and `method`, and may have another rule of `merging` or another way to
-    run the network.
+    run the network: `heatmaps` of crops that each stand alone, `find` where they do not.
 
     Source: the test programs of SimpleBaseline and HRNet, which MIPNet shares.
     """
@@ -144,7 +206,7 @@ class TopDown(Predictor):
         self._mirror = torch.tensor(mirror_permutation(self._skeleton), device=device)
 
     def prepare(self, image: Array, boxes: Boxes | None) -> dict[str, Array]:
-        """Return the crops of an image's boxes, with their frames and rows.
+        """Return the crops of an image's boxes, with their rows, boxes and frames.
 
         Boxes that leave nothing to crop are left out.
         """
@@ -158,31 +220,32 @@ class TopDown(Predictor):
         rows = np.flatnonzero(keeps & has_map(frames, method.convention))
         frames = Frames(frames.centres[rows], frames.scales[rows])
         crops = crop_persons(image, frames, method.input_size, method.convention)
-        return {"crops": crops, "centres": frames.centres, "scales": frames.scales, "rows": rows}
+        return {
+            "crops": crops,
+            "rows": rows,
+            "boxes": xywh[rows],
+            "centres": frames.centres,
+            "scales": frames.scales,
+        }
 
     def predict(self, batch: Batch) -> Poses:
         """Return the poses of the batch's boxes, all instances of each."""
         assert batch.boxes is not None
-        first = np.searchsorted(batch.boxes.image_index, batch.images)
-        parts = list(zip(first, batch.inputs, strict=True))
-        rows = np.concatenate([start + part["rows"] for start, part in parts])
-        if not len(rows):
+        persons = persons_of(batch)
+        if not len(persons):
             return no_poses(len(self._skeleton))
-        frames = Frames(
-            np.concatenate([part["centres"] for _, part in parts]),
-            np.concatenate([part["scales"] for _, part in parts]),
-        )
-        points, scores, size = self._find(np.concatenate([part["crops"] for _, part in parts]))
+        found = self.find(persons)
+        convention, rows = self.method.convention, persons.rows
         return join_poses(
             [
                 poses_of(
                     batch.boxes,
-                    to_image_points(points[i], frames, size, self.method.convention),
-                    scores[i],
-                    pose_scores(batch.boxes.scores[rows] * factor, scores[i], _CONFIDENT),
+                    to_image_points(found.points[i], persons.frames, found.size, convention),
+                    found.scores[i],
+                    pose_scores(batch.boxes.scores[rows] * factor, found.scores[i], _CONFIDENT),
                     rows=rows,
                     instance=i,
-                    areas=frames.areas,
+                    areas=persons.frames.areas,
                 )
                 for i, factor in enumerate(self.method.factors)
             ]
@@ -205,46 +268,69 @@ class TopDown(Predictor):
         found: Tensor = network(images)[None]
         return found
 
-    def _find(self, crops: Array) -> tuple[Array, Array, tuple[int, int]]:
-        """Return keypoints in heatmap pixels, their scores, and the size of the heatmaps.
+    def find(self, persons: Persons) -> Found:
+        """Return the keypoints of every person; here each is found in its own crop alone."""
+        with self.computing():
+            parts = [
+                self.decoded(self.heatmaps(self.network_there, self.inputs(crops)))
+                for crops in self.portions(persons.crops)
+            ]
+        points, scores, sizes = zip(*parts, strict=True)
+        return Found(np.concatenate(points, 1), np.concatenate(scores, 1), sizes[0])
 
-        Args:
-            crops: (N, H, W, 3) uint8 RGB.
+    @property
+    def network_there(self) -> nn.Module:
+        """The network, which `load` has made."""
+        assert self.network is not None, "load comes first"
+        return self.network
 
-        Returns:
-            (I, N, K, 2) and (I, N, K) float64; height and width.
-        """
+    def portions(self, crops: Array) -> list[Array]:
+        """Return the crops as they go through the network at once."""
         n = len(crops) if self._device != "cpu" else _AT_ONCE_ON_CPU
-        found = [self._find_at_once(crops[i : i + n]) for i in range(0, len(crops), n)]
-        points, scores, sizes = zip(*found, strict=True)
-        return np.concatenate(points, 1), np.concatenate(scores, 1), sizes[0]
+        return [crops[i : i + n] for i in range(0, len(crops), n)]
 
-    def _find_at_once(self, crops: Array) -> tuple[Array, Array, tuple[int, int]]:
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute without gradients, the same way each time."""
         import torch
 
-        from predictors.topdown.decoding import decode_dark, decode_quarter_offset
-        from predictors.topdown.heatmaps import flip_average
-        from predictors.topdown.normalisation import normalised
-
-        assert self.network is not None, "load comes first"
         # fp32 means fp32, also where cuDNN would round to TF32.
         with (
             torch.inference_mode(),
             torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False),
         ):
-            images = normalised(torch.from_numpy(crops).to(self._device), self.method.channels)
-            images = images.to(self._type)
-            both = torch.cat([images, images.flip(-1)])
-            both = both.contiguous(memory_format=torch.channels_last)
-            maps = self.heatmaps(self.network, both).float()
-            direct, mirrored = maps.chunk(2, dim=1)
-            maps = flip_average(direct, mirrored, self._mirror, shift=self.method.shift)
-            maps_of_all = maps.flatten(0, 1)
-            points, scores = (
-                decode_dark(maps_of_all, self.method.smoothing)
-                if self.method.decoding == "dark"
-                else decode_quarter_offset(maps_of_all)
-            )
-            found = torch.cat([points, scores[..., None]], dim=-1).reshape(*maps.shape[:3], 3)
-            array = found.cpu().numpy().astype(np.float64)
-        return array[..., :2], array[..., 2], (maps.shape[-2], maps.shape[-1])
+            yield
+
+    def inputs(self, crops: Array) -> Tensor:
+        """Return (2 N, 3, h, w): N crops as the network takes them, then their mirror images."""
+        import torch
+
+        from predictors.topdown.normalisation import normalised
+
+        images = normalised(torch.from_numpy(crops).to(self._device), self.method.channels)
+        images = images.to(self._type)
+        both = torch.cat([images, images.flip(-1)])
+        return both.contiguous(memory_format=torch.channels_last)
+
+    def decoded(self, heatmaps: Tensor) -> Found:
+        """Return the keypoints of N persons.
+
+        Args:
+            heatmaps: (I, 2 N, K, h, w) of all instances, the mirrored crops' after the crops'.
+        """
+        import torch
+
+        from predictors.topdown.decoding import decode_dark, decode_quarter_offset
+        from predictors.topdown.heatmaps import flip_average
+
+        direct, mirrored = heatmaps.float().chunk(2, dim=1)
+        maps = flip_average(direct, mirrored, self._mirror, shift=self.method.shift)
+        maps_of_all = maps.flatten(0, 1)
+        points, scores = (
+            decode_dark(maps_of_all, self.method.smoothing)
+            if self.method.decoding == "dark"
+            else decode_quarter_offset(maps_of_all)
+        )
+        found = torch.cat([points, scores[..., None]], dim=-1).reshape(*maps.shape[:3], 3)
+        array = found.cpu().numpy().astype(np.float64)
+        return Found(array[..., :2], array[..., 2], (maps.shape[-2], maps.shape[-1]))

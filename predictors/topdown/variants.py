@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from crowdbench.card import Card
+from crowdbench.card import Card, Option
 from crowdbench.weights import official_weights
 from predictors.topdown.predictor import Method, TopDown
 
@@ -20,6 +20,8 @@ class Family:
     paper: str
     year: int
     licence: str = ""
+    options: tuple[Option, ...] = ()
+    shows_attention: bool = False
 
 
 def make_variant(
@@ -29,6 +31,7 @@ def make_variant(
     method: Method,
     published: tuple[str, ...],
     remark: str = "",
+    skeletons: tuple[str, ...] = ("coco-17", "crowdpose-14"),
 ) -> type[T]:
     """Return a predictor class, named as its network is.
 
@@ -39,6 +42,7 @@ def make_variant(
         method: how its poses come about.
         published: its ids in the published tables.
         remark: what the description says besides family, backbone and size.
+        skeletons: names of the keypoint layouts it gives.
     """
     size = "{}x{}".format(*method.input_size)
     # HRNet is its own backbone.
@@ -46,7 +50,7 @@ def make_variant(
     card = Card(
         name=method.network,
         description=", ".join(filter(None, (name, backbone, size, remark))),
-        skeletons=("coco-17", "crowdpose-14"),
+        skeletons=skeletons,
         method=family.method,
         paper=family.paper,
         year=family.year,
@@ -56,6 +60,8 @@ def make_variant(
         published=published,
         needs_weights=True,
         weights=official_weights(method.network),
+        options=family.options,
+        shows_attention=family.shows_attention,
     )
     members = {"card": card, "method": method, "__doc__": card.description}
     return type(card.name, (base,), members)

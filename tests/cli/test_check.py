@@ -127,6 +127,55 @@ def test_each_breach_is_named(
     assert any(failing in line and why in line for line in failed), said
 
 
+# Its poses depend on the other boxes of the image, unless it is asked to look at each box alone.
+OF_ALL_BOXES = (
+    GOOD.replace("import Card", "import Card, Option")
+    .replace('description=""', 'description="", options=(Option("of", ("all", "one"), ""),)')
+    .replace(
+        'Settings(request.boxes.source, "x")',
+        'Settings(request.boxes.source, "x", boxes_independent=CLAIM)\n'
+        '        self.of = request.options.get("of", "all")',
+    )
+    .replace(
+        "* np.concatenate(batch.inputs)",
+        '* (1 if self.of == "one" else np.bincount(boxes.image_index)[boxes.image_index])',
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("claim", "options", "failing"),
+    [
+        ("False", (), None),
+        ("False", ("--option", "of=one"), None),
+        ("True", ("--option", "of=one"), None),
+        ("True", (), "batches of 1: scores differs by up to"),
+    ],
+)
+def test_poses_that_depend_on_all_boxes_of_an_image_pass_if_the_settings_say_so(
+    crowdbench: Crowdbench,
+    tmp_path: Path,
+    claim: str,
+    options: tuple[str, ...],
+    failing: str | None,
+) -> None:
+    (tmp_path / "mine.py").write_text(OF_ALL_BOXES.replace("CLAIM", claim))
+    done = crowdbench("check", "mine.py:Mine", *options)
+    assert "Traceback" not in done.stderr
+    if failing is None:
+        assert (done.returncode, done.stdout.count("ok  ")) == (0, 14), done.stdout + done.stderr
+    else:
+        assert done.returncode == 1
+        assert failing in done.stdout
+
+
+def test_an_option_that_there_is_not_is_said(crowdbench: Crowdbench, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OF_ALL_BOXES.replace("CLAIM", "False"))
+    done = crowdbench("check", "mine.py:Mine", "--option", "fo=one")
+    assert done.returncode == 2
+    assert "unknown option of mine 'fo'; did you mean of?" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["replay", "simplebaseline-r50-256x192", "mipnet-r50-256x192"])
 def test_our_own_predictors_pass(crowdbench: Crowdbench, name: str) -> None:
     done = crowdbench("check", name)

@@ -120,10 +120,15 @@ def test_a_predictor_whose_poses_depend_on_all_boxes_brings_poses_for_every_thre
         for n in (1, 3)
     )
     subject = subject_of(truth_of([SQUARE]), many, sweep={0.0: many, 0.5: few})
-    rows = cut_of("detector-confidence", subject, (0.0, 0.5)).rows
+    cut = cut_of("detector-confidence", subject, (0.0, 0.5))
+    rows = cut.rows
     assert [row.candidates for row in rows] == [many, few]
     assert [row.n_boxes for row in rows] == [3, 1]
     assert all(row.poses is None for row in rows)
+    # By the same rule as other predictors, so that it is compared with them.
+    alone = cut_of("detector-confidence", subject_of(truth_of([SQUARE]), many), (0.0, 0.5))
+    assert (cut.rule, cut.notes) == (alone.rule, alone.notes)
+    assert cut.notes == ("all boxes have the score 0.7, so detector-confidence says nothing",)
     with pytest.raises(UnavailableError, match=r"at least 0\.3, 0\.9 alone: run it again with"):
         cut_of("detector-confidence", subject, (0.0, 0.3, 0.9))
 

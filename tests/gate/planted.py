@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from crowdbench.predictor import Batch
-from crowdbench.structures import Array, Poses
+from crowdbench.structures import Poses
 from predictors.mipnet import Tiny
 from predictors.topdown.heatmaps import mirror_permutation
+from predictors.topdown.predictor import Found, Persons
 
 
 class LeftRightSwap(Tiny):
@@ -34,9 +35,9 @@ class LeftRightSwap(Tiny):
 class HalfPixelOff(Tiny):
     """Finds every keypoint half a pixel of the heatmap too far to the right and too low."""
 
-    def _find(self, crops: Array) -> tuple[Array, Array, tuple[int, int]]:
-        points, scores, size = super()._find(crops)
-        return points + 0.5, scores, size
+    def find(self, persons: Persons) -> Found:
+        found = super().find(persons)
+        return found._replace(points=found.points + 0.5)
 
 
 def write_int8_weights(source: Path, target: Path) -> None:
