@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crowdbench.attention import attention_fault
 from crowdbench.card import Card
 from crowdbench.datasets import load_boxes, load_own
 from crowdbench.datasets.split import Split
@@ -101,6 +102,8 @@ def check_predictor(
         if predictor_class.card.needs_images:
             in_worker = partial(bench.again, size=2, workers=1)
             yield _verdict("gives the same poses with a worker process", in_worker)
+        if predictor_class.card.shows_attention:
+            yield _verdict("shows attention of the right shapes", bench.attention)
         for row, image in enumerate(_IMAGES):
             yield _verdict(f"alone: an image with {image.what}", partial(bench.alone, row))
 
@@ -151,6 +154,16 @@ class _Bench:
         """Predict everything once more, in another way."""
         found = self._predicted(0, len(_IMAGES), size, backwards, workers)
         return self._difference(found, self._whole)
+
+    def attention(self) -> str | None:
+        """Ask for the attention on the last image, which has persons."""
+        last = len(_IMAGES) - 1
+        parts = parts_of(last, last + 1, self._boxes, None, True)
+        with feeding(self.predictor, self._split, self._boxes, parts, 0) as batches:
+            found = self.predictor.attention(next(batches).batch)
+        if found is None:
+            return f"none for an image with {_IMAGES[last].what}"
+        return attention_fault(found, len(self._split.skeleton))
 
     def alone(self, row: int) -> str | None:
         """Predict one image, and compare with what it gave among the others."""

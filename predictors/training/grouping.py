@@ -42,7 +42,8 @@ def moved_masks(masks: Array, views: Views, image_size: tuple[int, int]) -> Arra
     The image turns around its middle, by the angle and in the direction in which the crops turn, so
     that persons stand to each other as the crops show them; what leaves the image is cut off. How
     much of the image a crop shows (scale, half a body) leaves the mask as it is: that is no change
-    of where persons stand. The sheet says no more than that masks are mirrored and turned.
+    of where persons stand. The official code mirrors and turns masks, too; about which
+    point is not known.
     """
     height, width = masks.shape[1:]
     stretch = np.array([width / image_size[1], height / image_size[0]])

@@ -176,7 +176,43 @@ def test_an_option_that_there_is_not_is_said(crowdbench: Crowdbench, tmp_path: P
     assert "unknown option of mine 'fo'; did you mean of?" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["replay", "simplebaseline-r50-256x192", "mipnet-r50-256x192"])
+# It shows that everybody attends to one cell, which is all there is of each person.
+OF_EACH_OTHER = (
+    GOOD.replace('description=""', 'description="", shows_attention=True')
+    + """
+    def attention(self, batch):
+        boxes = batch.boxes.boxes
+        p = len(boxes)
+        weights = np.full((1, p, 17, p, 1, 1), 1 / p)
+        return Attention(boxes, boxes, np.repeat(boxes[:, None, :2], 17, 1), None, weights)
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("1 / p)", "1 / p)", None),
+        ("1 / p)", "2 / p)", "weights that are no shares"),
+        ("(1, p, 17, p, 1, 1)", "(1, p, 16, p, 1, 1)", "expected (1, 3, 17, 3, 1, 1)"),
+        ("        p = len", "        return None\n        p = len", "none for an image with three"),
+    ],
+)
+def test_attention_is_looked_at_where_the_card_promises_it(
+    crowdbench: Crowdbench, tmp_path: Path, old: str, new: str, why: str | None
+) -> None:
+    assert old in OF_EACH_OTHER
+    code = f"from crowdbench.attention import Attention\n{OF_EACH_OTHER.replace(old, new)}"
+    returned, said = check(crowdbench, tmp_path, code)
+    assert returned == (0 if why is None else 1), said
+    [line] = [line for line in said.splitlines() if "shows attention" in line]
+    assert line.startswith("ok" if why is None else "FAIL")
+    assert why is None or why in line
+
+
+@pytest.mark.parametrize(
+    "name", ["replay", "simplebaseline-r50-256x192", "mipnet-r50-256x192", "i2r-net-tiny"]
+)
 def test_our_own_predictors_pass(crowdbench: Crowdbench, name: str) -> None:
     done = crowdbench("check", name)
     assert done.returncode == 0, done.stdout + done.stderr

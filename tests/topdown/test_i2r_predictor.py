@@ -49,7 +49,7 @@ def job(shared: Path, output: Path, weights: Path, *options: str) -> Job:
     )  # fmt: skip
 
 
-# The steps of the official test program as the sheet tells them, one person at a time.
+# The steps of the official test program, one person at a time.
 
 
 def official_frame(box: list[float], width: int, height: int) -> tuple[Array, Array, list[float]]:

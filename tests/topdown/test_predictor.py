@@ -58,7 +58,7 @@ def weights(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tupl
     return {(name, k): write_checkpoint(shared, folder, name, k) for name, k in wanted}
 
 
-# The steps of the official test program as the sheets tell them, one box at a time.
+# The steps of the official test program one by one, one box at a time.
 
 
 def official_frame(box: list[float], clip_to: tuple[int, int] | None) -> tuple[Array, Array]:
