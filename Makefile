@@ -3,6 +3,8 @@
 PYTHON ?= python3
 ARGS ?=
 
+TINY := hrnet-tiny mipnet-tiny i2r-net-tiny
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
@@ -11,13 +13,19 @@ NEEDS := crowdbench needs Python 3.11 or newer with venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint gate format bench clean
+.PHONY: help demo compare test lint gate format bench clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
 
 demo: $(VENV)/.runtime ## Run a small MIPNet on rendered crowds, with a report; downloads nothing else
 	$(BIN)/crowdbench run --predictor mipnet-tiny --split synthcrowd-test --overwrite
+
+compare: $(VENV)/.runtime ## Compare the tiny networks on a detector's boxes: tables, plots and a page
+	for name in $(TINY); do $(BIN)/crowdbench run --predictor $$name --split synthcrowd-test \
+		--boxes SYNTHCROWD_test_detections_person.json --no-report --overwrite \
+		--output runs/detected/$$name || exit; done
+	$(BIN)/crowdbench compare $(TINY:%=runs/detected/%) --allow-mixed --output runs/detected/comparison
 
 test: $(VENV)/.test ## Run the tests, on up to 4 cores; ARGS="-k name" goes to pytest
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
@@ -45,7 +53,7 @@ bench: $(VENV)/.test ## Measure the speed beside official tools and bare network
 
 clean: ## Remove the environment, builds, caches, and the demo's run and images
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf runs/mipnet-tiny@synthcrowd-test runs/gate data/synthcrowd
+	rm -rf runs/mipnet-tiny@synthcrowd-test runs/detected runs/gate data/synthcrowd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, in steps; the files stand for steps that are done.

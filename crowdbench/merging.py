@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from crowdbench.errors import InputError
+from crowdbench.errors import InputError, UsageError
 from crowdbench.metrics.matching import rank_poses
 from crowdbench.metrics.oks import pairs_within
 from crowdbench.skeletons import Skeleton
@@ -43,9 +43,18 @@ class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.rule}({self.oks:g}{others})"
 
     def sigmas_for(self, skeleton: Skeleton) -> Array:
-        """Return (K,) float64: the constants of OKS that merging has."""
+        """Return (K,) float64: the constants of OKS that merging has.
+
+        Raises:
+            UsageError: if one is of a keypoint that the layout does not have, or not positive.
+        """
         sigmas = skeleton.sigma_array
         for name, sigma in self.sigmas.items():
+            if name not in skeleton.keypoints or not 0 < sigma < float("inf"):
+                raise UsageError(
+                    f"merging has the constant {sigma:g} for {name!r}, expected a positive one for "
+                    f"a keypoint of {skeleton.name}"
+                )
             sigmas[skeleton.keypoints.index(name)] = sigma
         return sigmas
 

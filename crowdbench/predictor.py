@@ -76,6 +76,7 @@ class Settings:
         merging: how candidates become final poses, as data; crowdbench merges, the predictor does
             not.
         pose_area: ``box`` or ``joints``; see `crowdbench.protocol.Protocol`.
+        crops: how boxes become what the network sees; see `crowdbench.protocol.Protocol`.
         flip_test: whether the mirrored image is predicted as well, and how the two are joined.
         decoding: how keypoints come out of what the network gives.
         precision: what the network computes in; ``none`` if nothing depends on the request's.
@@ -93,6 +94,7 @@ class Settings:
     scores: str
     merging: Merging = AS_THEY_ARE
     pose_area: str = "joints"
+    crops: str = "none"
     flip_test: str = "none"
     decoding: str = "given"
     precision: str = "none"

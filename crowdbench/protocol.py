@@ -25,6 +25,9 @@ class Protocol(msgspec.Struct, frozen=True):
         boxes: where the boxes come from: ``gt``, a detector file, ``predictions``, ``none``.
         scores: how a pose's score is made; ``given`` for poses read from a file.
         merging: how candidates become final poses; ``none`` when they are final as they are.
+        crops: how person boxes become crops: ``classical`` (coordinates are sizes) or
+            ``size-minus-one`` (they are distances between pixel centres), with ``masks`` if the
+            network is told where in the image the box is; ``none`` without crops.
         flip_test: how the mirrored image is used: ``shifted`` (averaged, after a shift by one
             pixel), ``plain`` (averaged) or ``none``.
         decoding: how keypoints come out of heatmaps; ``given`` for poses read from a file.
@@ -50,6 +53,7 @@ class Protocol(msgspec.Struct, frozen=True):
     boxes: str
     scores: str
     merging: str
+    crops: str = "none"
     flip_test: str = "none"
     decoding: str = "given"
     precision: str = "none"

@@ -34,6 +34,7 @@ _FIELDS = {
     "boxes": _Field("if asked", "other boxes"),
     "scores": _Field("if asked", "other scores"),
     "merging": _Field("if asked", "other merging"),
+    "crops": _Field("if asked", "other crops"),
     "flip_test": _Field("if asked", "another flip test"),
     "decoding": _Field("if asked", "another decoding of heatmaps"),
     "precision": _Field("if asked", "another precision of the network"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from crowdbench.datasets.split import Split
 from crowdbench.merging import Merging
+from predictors.topdown.merging import OKS
 from predictors.topdown.predictor import Method, TopDown
 from predictors.topdown.variants import Family, make_variant
 
@@ -31,7 +32,7 @@ class HRFormer(TopDown):
     @classmethod
     def merging(cls, split: Split) -> Merging:
         """Return OKS-NMS at 0.9, which its program has for all data sets."""
-        return Merging("oks-nms", 0.9)
+        return Merging("oks-nms", OKS)
 
 
 def _variant(height: int, width: int) -> type[HRFormer]:

@@ -31,6 +31,7 @@ from crowdbench.structures import Array, Boxes
 from predictors.networks import VARIANTS
 from predictors.topdown.crop import to_image_points
 from predictors.topdown.grouping import GROUPING, Group, groups_of, parse_grouping
+from predictors.topdown.merging import merging_of_i2r
 from predictors.topdown.position import position_masks
 from predictors.topdown.predictor import Found, Method, Persons, TopDown, persons_of
 from predictors.topdown.variants import Family, make_variant
@@ -48,8 +49,9 @@ _FAMILY = Family(
     options=(GROUPING,),
     shows_attention=True,
 )
-# Of the head of CrowdPose in the OKS of merging; the evaluation has .079.
-_HEAD = 0.062
+
+# So many crops, or a little more, go through the second stage at once on an accelerator.
+_CROPS_AT_ONCE = 256
 
 
 class _Maps(NamedTuple):
@@ -64,12 +66,6 @@ class _Maps(NamedTuple):
     features: Tensor
     before: Tensor | None
     after: Tensor
-
-
-def merging_of(split: Split) -> Merging:
-    """Return the rule of the official program, the same for all data sets but for one constant."""
-    others = {"head": _HEAD} if split.skeleton.name == "crowdpose-14" else {}
-    return Merging("oks-nms", 0.9, others)
 
 
 class I2RNet(TopDown):
@@ -87,23 +83,28 @@ class I2RNet(TopDown):
         self.settings = replace(
             self.settings,
             boxes_independent=self._grouping.size == 1,
+            crops=f"{self.method.convention},masks" if self._has_masks else self.method.convention,
             options={GROUPING.name: str(self._grouping)},
         )
 
     @classmethod
     def merging(cls, split: Split) -> Merging:
         """Return the rule of the official program."""
-        return merging_of(split)
+        return merging_of_i2r(split)
 
     def prepare(self, image: Array, boxes: Boxes | None) -> dict[str, Array]:
         """Return the crops of an image's boxes, with what the network is told of their places."""
         prepared = super().prepare(image, boxes)
-        if VARIANTS[self.method.network].config["needs_masks"]:
+        if self._has_masks:
             height, width = image.shape[:2]
             prepared["masks"] = position_masks(
                 prepared["boxes"], (height, width), self.method.input_size
             )
         return prepared
+
+    @property
+    def _has_masks(self) -> bool:
+        return bool(VARIANTS[self.method.network].config["needs_masks"])
 
     def find(self, persons: Persons) -> Found:
         """Return the keypoints of every person, each found together with its group."""
@@ -136,27 +137,27 @@ class I2RNet(TopDown):
         import torch
 
         height, width = self._network.token_size(features)
-        places = (found.points[0] + 0.5) / found.size[::-1] * (width, height)
-        columns, rows = np.clip(places.astype(np.int64), 0, (width - 1, height - 1)).T
+        cells = (found.points[0] + 0.5) / found.size[::-1] * (width, height)
+        columns, rows = np.clip(cells.astype(np.int64), 0, (width - 1, height - 1)).T
         tokens = (rows * width + columns).T
         n, k = tokens.shape
-        parts = []
+        weights: Array | None = None
         for group in self._groups(persons):
             asked = group.members[group.kept]
             queries = group.kept[:, None] * (height * width) + tokens[asked]
-            weights = self._network.attention(
+            of_group = self._network.attention(
                 features[group.members],
                 self._masks(persons, group.members),
                 torch.from_numpy(queries.ravel()).to(self._device),
             )
-            array = weights.float().cpu().numpy()
-            whole = np.zeros((len(array), len(asked), k, n, height, width), np.float32)
-            whole[:, :, :, group.members] = array.reshape(
-                len(array), len(asked), k, len(group.members), height, width
-            )
-            parts.append((asked, whole))
-        order = np.argsort(np.concatenate([asked for asked, _ in parts]))
-        return np.concatenate([whole for _, whole in parts], axis=1)[:, order]
+            n_layers = len(of_group)
+            if weights is None:
+                weights = np.zeros((n_layers, n, k, n, height, width), np.float32)
+            places = np.ix_(np.arange(n_layers), asked, np.arange(k), group.members)
+            of_group = of_group.reshape(n_layers, len(asked), k, *of_group.shape[2:])
+            weights[places] = of_group.float().cpu().numpy()
+        assert weights is not None
+        return weights
 
     def cost(self) -> Cost:
         """Return parameters and multiply-adds of the network for a person alone."""
@@ -197,16 +198,22 @@ class I2RNet(TopDown):
             masks = self._masks(persons, members)
             if masks is not None:
                 masks = torch.cat([masks, masks.flip(-1)])
-            found = _by_side(
-                self._network.inter(features[:, members].flatten(0, 1), masks, [*lengths, *lengths])
-            )
             starts = np.cumsum([0, *lengths[:-1]])
             kept = np.concatenate(
                 [start + group.kept for start, group in zip(starts, groups, strict=True)]
             )
+            asked = torch.from_numpy(np.concatenate([kept, len(members) + kept]))
+            found = _by_side(
+                self._network.inter(
+                    features[:, members].flatten(0, 1),
+                    masks,
+                    [*lengths, *lengths],
+                    asked.to(self._device),
+                )
+            )
             if after is None:
                 after = found.new_empty(2, len(persons), *found.shape[2:])
-            after[:, members[kept]] = found[:, kept]
+            after[:, members[kept]] = found
         assert after is not None
         return _Maps(features, before, after.flatten(0, 1)[None])
 
@@ -219,11 +226,15 @@ class I2RNet(TopDown):
         On a CPU each by itself, so that no result depends on the other images of the batch, not
         even in the order of a sum.
         """
-        groups = self._groups(persons)
-        if self._device == "cpu":
-            yield from ([group] for group in groups)
-        else:
-            yield list(groups)
+        limit = 1 if self._device == "cpu" else _CROPS_AT_ONCE
+        waiting: list[Group] = []
+        for group in self._groups(persons):
+            waiting.append(group)
+            if sum(len(one.members) for one in waiting) >= limit:
+                yield waiting
+                waiting = []
+        if waiting:
+            yield waiting
 
     def _masks(self, persons: Persons, members: Array) -> Tensor | None:
         """Return (n, 1, h, w) in [0, 1], or None for a network without masks."""
@@ -248,7 +259,7 @@ _DATA_SETS = {
     "crowdpose": ("CrowdPose", "crowdpose-14"),
     "ochuman": ("OCHuman", "coco-17"),
 }
-# The vanilla version's is called otherwise in the tables of CrowdPose and OCHuman.
+# As the published tables have it; for the vanilla version those of COCO say HRNet-W48-S.
 _BACKBONES = {"vanilla": "HRNet", "transpose-h": "TransPose-H", "hrformer-b": "HRFormer-B"}
 
 

@@ -108,7 +108,10 @@ def shown_attention(image: ImageAttention) -> ShownAttention:
     rank[(n_others == 0) & (n_others > 0).any()] = -1
     rank[~_inside(found, image.size)] = -2
     best = rank.max(1)
-    chosen = np.argsort(-best, kind="stable")[: _MOST_QUERIES if n_others.any() else 1]
+    order = np.argsort(-best, kind="stable")
+    # Where none may be chosen, the first of all stands for them.
+    chosen = order[best[order] >= 0][: _MOST_QUERIES if n_others.any() else 1]
+    chosen = chosen if len(chosen) else order[:1]
     return ShownAttention(
         image.image_id,
         image.file_name,
@@ -123,7 +126,6 @@ def shown_attention(image: ImageAttention) -> ShownAttention:
         tuple(
             _query(found, person, int(rank[person].argmax()), moved, shares, n_others)
             for person in chosen.tolist()
-            if n_others[person] or not n_others.any()
         ),
     )
 
@@ -155,7 +157,8 @@ def _query(
     shares: Array,
     n_others: Array,
 ) -> Query:
-    heat = found.weights[-1, person, keypoint]
+    # A copy, so that the weights of all other keypoints need not be kept.
+    heat = found.weights[-1, person, keypoint].copy()
     n_cells = (n_others[person] + 1) * heat[0].size
     highest = heat.reshape(len(heat), -1).max(1)
     highest[person] = 0

@@ -175,6 +175,7 @@ def method_facts(run: Run) -> dict[str, str]:
         "backbone": card.backbone,
         "input size": card.input_size,
         "keypoint layouts": ", ".join(card.skeletons),
+        "crops": protocol.crops,
         "flip test": protocol.flip_test,
         "decoding": protocol.decoding,
         "precision": protocol.precision,

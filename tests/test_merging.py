@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crowdbench import merging
-from crowdbench.errors import InputError
+from crowdbench.errors import InputError, UsageError
 from crowdbench.merging import Merging, merge
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14
 from crowdbench.structures import Poses
@@ -96,6 +96,12 @@ def test_a_rule_may_have_its_own_constant_for_a_keypoint() -> None:
     assert np.flatnonzero(own != CROWDPOSE_14.sigma_array).tolist() == [12]
     assert own[12] == 0.062
     assert (NMS.sigmas_for(CROWDPOSE_14) == CROWDPOSE_14.sigma_array).all()
+
+
+@pytest.mark.parametrize(("name", "sigma"), [("tail", 0.1), ("head", 0.0), ("head", float("nan"))])
+def test_a_constant_must_be_one_of_the_layout(name: str, sigma: float) -> None:
+    with pytest.raises(UsageError, match=f"for '{name}', expected a positive one for a keypoint"):
+        Merging("oks-nms", 0.9, {name: sigma}).sigmas_for(CROWDPOSE_14)
 
 
 @pytest.mark.parametrize("kind", ["single_instance", "union"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from crowdbench import registry
-from crowdbench.card import Card
+from crowdbench.card import Card, Option
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.errors import MissingError, UnknownNameError, UsageError
 from crowdbench.merging import Merging
@@ -285,3 +286,29 @@ def test_a_predictor_whose_poses_depend_on_all_boxes_predicts_anew_for_every_thr
     assert reason is not None
     assert "at least 0.7 alone: run it again with --thresholds" in reason
     assert "person-iou" in again.conditions
+
+
+class Forgetful(Centre):
+    """Takes an option and does not tell it."""
+
+    card: ClassVar[Card] = Card(
+        "forgetful", "", needs_images=False, options=(Option("size", ("N",), ""),)
+    )
+    told: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.settings = replace(self.settings, options=self.told)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"), [({}, "has none,"), ({"size": "1", "sise": "1"}, "has sise, size,")]
+)
+def test_settings_must_tell_every_option_of_the_card(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: dict[str, str], said: str
+) -> None:
+    _register(monkeypatch, ("forgetful", f"{__name__}:Forgetful"))
+    monkeypatch.setattr(Forgetful, "told", told)
+    with pytest.raises(UsageError, match=f"settings.options {said} expected every option of its"):
+        run_job(_job("forgetful", tmp_path / "r", option=("size=1",)))
+    assert not (tmp_path / "r").exists()

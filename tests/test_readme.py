@@ -36,7 +36,7 @@ def test_the_demos_figures_are_those_of_the_shipped_weights() -> None:
 
 
 def test_the_figures_with_detected_boxes_are_those_of_the_shipped_weights() -> None:
-    for name in ("hrnet-tiny", "mipnet-tiny"):
+    for name in ("hrnet-tiny", "mipnet-tiny", "i2r-net-tiny"):
         card = yaml.safe_load((ROOT / f"predictors/weights/{name}.yaml").read_text())
         (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", README, re.MULTILINE)
         figures = [card["scores"]["gt"]["AP"], *card["scores"]["detected"].values()]

@@ -159,10 +159,12 @@ def test_every_official_file_belongs_to_a_predictor() -> None:
     # The papers' headline variants have a second name.
     assert with_files == {*_official_weights(), "mipnet", "i2r-net"}
     for name in with_files:
-        [file] = load_predictor(name).card.weights
-        assert file.skeleton == load_predictor(name).card.skeletons[0]
-        if file.resource is None:
-            assert "https://" in file.get
-        else:
-            assert file.resource == f"predictors:weights/{name}.safetensors"
-            assert f"python -m predictors.training {name}" in file.get
+        card = load_predictor(name).card
+        layouts = [file.skeleton for file in card.weights]
+        assert layouts == list(card.skeletons[: len(layouts)])
+        for file in card.weights:
+            if file.resource is None:
+                assert "https://" in file.get
+            else:
+                assert file.resource == f"predictors:weights/{name}.safetensors"
+                assert f"python -m predictors.training {name}" in file.get

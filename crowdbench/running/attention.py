@@ -22,6 +22,7 @@ from crowdbench.errors import CrowdbenchError, UsageError
 from crowdbench.predictor import Predictor
 from crowdbench.registry import load_predictor, predictor_names
 from crowdbench.running.feeding import feeding, parts_of
+from crowdbench.running.memory import enough_memory
 from crowdbench.structures import Boxes
 
 OPTION = "--save-attention"
@@ -124,13 +125,19 @@ def _found(
         if fed.skipped:
             yield row, fed.skipped[0].reason
             continue
-        found = predictor.attention(fed.batch)
+        what = f"the attention on image {split.images.ids[row]}"
+        with enough_memory(what, f"leave it out of {OPTION}; all else is predicted"):
+            found = predictor.attention(fed.batch)
         yield row, "it has no pose" if found is None else _checked(found, predictor, split)
 
 
 def _checked(found: Attention, predictor: Predictor, split: Split) -> Attention:
     is_one = isinstance(found, Attention)
-    fault = attention_fault(found, len(split.skeleton)) if is_one else type(found).__name__
+    fault = (
+        attention_fault(found, len(split.skeleton))
+        if is_one
+        else f"{type(found).__name__}, expected crowdbench.attention.Attention"
+    )
     if fault is not None:
         raise UsageError(f"predictor {predictor.card.name}: attention returned {fault}")
     return found

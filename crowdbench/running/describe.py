@@ -53,6 +53,7 @@ def describe_run(
         boxes=settings.boxes,
         scores=settings.scores,
         merging=str(settings.merging),
+        crops=settings.crops,
         flip_test=settings.flip_test,
         decoding=settings.decoding,
         precision=settings.precision,

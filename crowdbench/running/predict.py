@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from crowdbench.candidates import (
     Candidates,
     Shard,
@@ -23,6 +25,7 @@ from crowdbench.errors import InputError, MissingError
 from crowdbench.predictor import Predictor
 from crowdbench.record import RunFolder
 from crowdbench.running.feeding import Fed, Part, feeding, parts_of
+from crowdbench.running.memory import enough_memory
 from crowdbench.running.progress import Progress
 from crowdbench.running.returned import join_batches, predict_batch
 from crowdbench.running.sweeping import Pass, cost_words, plan_passes
@@ -241,15 +244,13 @@ class Prediction:
 
     def _predict(self, fed: Fed) -> Poses:
         clock = time.perf_counter()
-        try:
+        advice = "the same command with a smaller --batch-size goes on"
+        if fed.batch.boxes is not None and not self._predictor.settings.boxes_independent:
+            # The batch may be as small as it gets.
+            n = int(np.bincount(fed.batch.boxes.image_index).max())
+            advice += f"; an image of this one has {n:,} boxes, which stay together in any case"
+        with enough_memory(f"batches of {self._means.batch_size}", advice):
             poses = predict_batch(self._predictor, fed)
-        except RuntimeError as error:
-            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-                raise
-            raise MissingError(
-                f"not enough memory for batches of {self._means.batch_size}: the same command with "
-                "a smaller --batch-size goes on"
-            ) from None
         self.tally.network_seconds += time.perf_counter() - clock
         self.tally.persons += len(poses) if fed.batch.boxes is None else len(fed.batch.boxes.scores)
         return poses

@@ -195,6 +195,17 @@ def plan_job(job: Job, material: Material) -> Plan:
             f"predictor {card.name} asks for merging, which poses in space have none of: expected "
             "final poses, and settings without merging"
         )
+    known = {option.name for option in card.options}
+    if predictor.settings.options.keys() != known:
+        said, expected = (
+            ", ".join(sorted(names)) or "none" for names in (predictor.settings.options, known)
+        )
+        raise UsageError(
+            f"predictor {card.name}: settings.options has {said}, expected every option of its "
+            f"card: {expected}"
+        )
+    # A constant for a keypoint that there is not is found here, not after the prediction.
+    predictor.settings.merging.sigmas_for(split.skeleton)
     run = describe_run(
         split,
         predictor,
@@ -227,7 +238,8 @@ def _predict(plan: Plan) -> tuple[Prepared, Candidates]:
     if weights is not None and not prediction.is_complete:
         latency = measure_latency(predictor, split, boxes)
     candidates = prediction.make()
-    means.progress.note(save_attention(folder.attention, predictor, split, boxes, shown))
+    if job.save_attention is not None:
+        means.progress.note(save_attention(folder.attention, predictor, split, boxes, shown))
     speed = describe_speed(predictor, machine, prediction.tally, latency)
     seconds = {"predict": time.perf_counter() - clock}
     folder.write(describe_environment(split, root, started, seconds, speed))

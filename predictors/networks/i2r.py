@@ -190,7 +190,13 @@ class I2RNet(nn.Module):
         """
         raise NotImplementedError
 
-    def inter(self, features: Tensor, masks: Tensor | None, lengths: Sequence[int]) -> Tensor:
+    def inter(
+        self,
+        features: Tensor,
+        masks: Tensor | None,
+        lengths: Sequence[int],
+        kept: Tensor | None = None,
+    ) -> Tensor:
         """Return heatmaps (N, K, H/4, W/4) that know of the other persons of the group.
 
         Args:
@@ -199,6 +205,7 @@ class I2RNet(nn.Module):
                 whole image, which is squeezed to the size of a crop. Not looked at unless
                 `needs_masks`.
             lengths: number of crops of each group, 1 or more; they sum to N.
+            kept: (M,) int64 crops whose heatmaps alone are returned, (M, K, H/4, W/4).
 
         Raises:
             ValueError: if they don't.
@@ -215,7 +222,9 @@ class I2RNet(nn.Module):
             found.append(tokens.reshape(len(crops), -1, maps.shape[1]))
             order.append(rows)
         tokens = torch.cat(found)[torch.cat(order).argsort()]
-        related = tokens.transpose(1, 2).reshape(maps.shape)
+        if kept is not None:
+            tokens, features = tokens[kept], features[kept]
+        related = tokens.transpose(1, 2).reshape(-1, *maps.shape[1:])
         return cast("Tensor", self.final_layer(self._upsampled(related, features)))
 
     def forward(self, images: Tensor, masks: Tensor | None, lengths: Sequence[int]) -> Heatmaps:

@@ -3,7 +3,8 @@
 Source: I2R-Net's official code. With annotated boxes all persons of an image form one group; of
 detected boxes each is a group of its own, so that the published results on detected boxes contain
 no interaction between persons. The paper describes windows; they are in the code, as is a mode that
-takes every person with its nearest neighbours, but no published result uses either.
+takes every person with its nearest neighbours, but no published result uses either. Assumed: that a
+person counts among its nearest, and that these are told by the corners as in training.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ GROUPING = Option(
     "grouping",
     ("all", "window:N", "nearest:N", "single"),
     "Which persons of an image are related to each other: all, consecutive N, everyone with the "
-    "nearest to make N, or none. As published: all with annotated boxes, single with detected ones",
+    "nearest to make N, or none. Default, as published: all with annotated boxes, single with "
+    "detected ones",
     ("single", "window:2", "window:4", "window:6", "all"),
 )
 _FORM = re.compile(r"(all|single)|(window|nearest):([1-9][0-9]{0,5})")
@@ -61,7 +63,7 @@ class Group(NamedTuple):
 
 
 def parse_grouping(text: str) -> Grouping:
-    """Return the rule that a user wrote.
+    """Return the rule that a user wrote; groups of one are ``single``.
 
     Raises:
         UsageError: if it is none.
@@ -77,7 +79,8 @@ def parse_grouping(text: str) -> Grouping:
     alone, rule, size = form.groups()
     if alone:
         return Grouping(cast(Rule, alone), None if alone == "all" else 1)
-    return Grouping(cast(Rule, rule), int(size))
+    # Whichever the rule, everybody is alone: one name for it.
+    return Grouping(cast(Rule, rule), int(size)) if int(size) > 1 else Grouping("single", 1)
 
 
 def groups_of(images: Array, boxes: Array, grouping: Grouping) -> Iterator[Group]:

@@ -26,8 +26,9 @@ def position_masks(boxes: Array, image_size: tuple[int, int], input_size: tuple[
         255 inside, 0 outside, and what bilinear interpolation makes of the border. A box beside
         the image, or too thin for the smaller mask, leaves none.
 
-    Source: section 4 of the paper and the official program, which draws with OpenCV: the corners
-    are cut down to whole pixels and both belong to the rectangle.
+    Source: the official program of I2R-Net, which draws filled rectangles. Assumed: that they are
+    drawn as OpenCV does it from corners cut down to whole pixels, which both belong to the
+    rectangle, and that annotated boxes have been clipped.
 
     >>> position_masks(np.array([[2.0, 0, 1, 1]]), (4, 4), (2, 2)).tolist()
     [[[0, 255], [0, 0]]]

@@ -28,6 +28,7 @@ from predictors.topdown.crop import (
     has_map,
     to_image_points,
 )
+from predictors.topdown.merging import OKS
 from predictors.topdown.scores import pose_scores
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class TopDown(Predictor):
     Subclasses bring `card` and `method`, and may have another rule of `merging` or another way to
     run the network: `heatmaps` of crops that each stand alone, `find` where they do not.
 
-    Source: the test programs of SimpleBaseline and HRNet, which MIPNet shares.
+    Source: the test programs of SimpleBaseline and HRNet, which those of the others grew out of.
     """
 
     method: ClassVar[Method]
@@ -160,6 +161,7 @@ class TopDown(Predictor):
             boxes=boxes.source,
             scores=f"box*mean(keypoints>{_CONFIDENT}){secondary}",
             merging=self.merging(split),
+            crops=self.method.convention,
             flip_test="shifted" if self.method.shift else "plain",
             decoding=self.method.decoding_words,
             precision=request.precision,
@@ -172,7 +174,7 @@ class TopDown(Predictor):
     @classmethod
     def merging(cls, split: Split) -> Merging:
         """Return the rule of the official programs: OKS-NMS at 0.9, and none on CrowdPose."""
-        return AS_THEY_ARE if split.skeleton.name == "crowdpose-14" else Merging("oks-nms", 0.9)
+        return AS_THEY_ARE if split.skeleton.name == "crowdpose-14" else Merging("oks-nms", OKS)
 
     def load(self, device: str, weights: Path | None) -> None:
         """Make the network, with the weights of the file or with seeded random ones.

@@ -152,6 +152,9 @@ class _Training:
                 if saves:
                     self._save(looks=True)
                 if interrupted():
+                    if state.losses:
+                        # It may have been the last step, after which there is no batch to log.
+                        self._log(samples, heatmaps)
                     self._save()
                     raise TrainingInterruptedError(
                         f"interrupted after step {state.step:,}; the same command with --resume "
@@ -274,16 +277,20 @@ class _Training:
             n_images = min(self._pace.n_held_out, len(source))
             made = batches(source, sampling, recipe.batch_size, n_images, in_order=True)
             self._held_out = [samples for samples, _ in made]
-        n, total, found = 0, 0.0, 0.0
+        n = n_joints = 0
+        total = found = 0.0
         self._network.eval()
         with torch.no_grad():
             for samples in self._held_out:
                 loss, heatmaps = self._objective(self._network, self._inputs(samples))
                 n += len(heatmaps)
                 total += loss.item() * len(heatmaps)
-                found += accuracy(heatmaps, *self._owners(samples)) * len(heatmaps)
+                targets, weights = self._owners(samples)
+                if n_here := int((weights > 0).sum()):
+                    n_joints += n_here
+                    found += accuracy(heatmaps, targets, weights) * n_here
         self._network.train()
-        return (total / n, found / n) if n else (math.nan, math.nan)
+        return total / n if n else math.nan, found / n_joints if n_joints else math.nan
 
     def _time_left(self, now: float) -> str:
         done = self._state.position.image - self._first

@@ -97,8 +97,8 @@ class Recipe:
             epoch: how often all images were seen before it, with the fraction.
             step: how many steps came before it.
 
-        Source: I2R-Net's cosine. Deviation: it falls with every step there too; the official one
-        stays the same within an epoch, of which there are two hundred.
+        Source: I2R-Net's cosine. Deviation: here the rate falls with every step, officially once
+        per epoch, of which there are 240.
         """
         rising = min(1.0, (step + 1) / self.warm_up) if self.warm_up else 1.0
         if self.end_rate is not None:

@@ -40,8 +40,8 @@ def begin_network(recipe: Recipe, num_joints: int, weights: Path | None) -> nn.M
     almost all 0, and from larger ones the first hundreds of steps only lead there. Deviation: there
     the trunk starts from weights trained on ImageNet.
 
-    I2R-Net begins as torch and its encoder have it, but for the last layer, which is HRNet's
-    without a first stage. With one, the final heatmaps begin almost as the first stage's own: the
+    I2R-Net begins as torch and its encoder have it, but for the last layer: without a first stage
+    it begins as HRNet's. With one, the final heatmaps begin almost as the first stage's own: the
     relation adds little to the features, and the last layer is a copy of the first stage's. So a
     short training is not spent on learning again what the first stage knows. How the official
     program begins there is not known.

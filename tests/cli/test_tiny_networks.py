@@ -45,7 +45,7 @@ def test_the_annotations_are_the_committed_ones(data: Path, crowdbench: Crowdben
 
 
 @pytest.mark.parametrize("boxes", ["gt", BOXES])
-@pytest.mark.parametrize("predictor", ["hrnet-tiny", "mipnet-tiny"])
+@pytest.mark.parametrize("predictor", ["hrnet-tiny", "mipnet-tiny", "i2r-net-tiny"])
 def test_a_run_gives_the_committed_numbers(
     predictor: str, boxes: str, data: Path, crowdbench: Crowdbench, tmp_path: Path
 ) -> None:
@@ -110,7 +110,7 @@ def test_the_baseline_of_our_gate_is_of_what_ships() -> None:
     assert baseline["metrics"]["AP"]["value"] == pytest.approx(card["scores"]["gt"]["AP"], abs=1e-6)
 
 
-@pytest.mark.parametrize("predictor", ["hrnet-tiny", "mipnet-tiny"])
+@pytest.mark.parametrize("predictor", ["hrnet-tiny", "mipnet-tiny", "i2r-net-tiny"])
 def test_the_card_of_the_weights_is_true(predictor: str) -> None:
     card = yaml.safe_load((WEIGHTS / f"{predictor}.yaml").read_text())
     digest = digest_of_file(WEIGHTS / f"{predictor}.safetensors")

@@ -38,8 +38,8 @@ NEVER = (
     "split", "annotations", "skeleton", "sigmas", "area", "oks", "max_poses", "version", "pose3d",
 )  # fmt: skip
 IF_ASKED = (
-    "boxes", "scores", "merging", "flip_test", "decoding", "precision", "options", "skipped",
-    "images", "pose_area", "levels",
+    "boxes", "scores", "merging", "crops", "flip_test", "decoding", "precision", "options",
+    "skipped", "images", "pose_area", "levels",
 )  # fmt: skip
 
 

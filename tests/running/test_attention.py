@@ -150,9 +150,10 @@ def test_a_run_that_goes_on_holds_what_was_asked_last(job: Job, tmp_path: Path) 
     assert len(Related.loads) == 1
     assert names(job) == ["103.npz", "105.npz", "mine.txt"]
     Related.loads.clear()
+    # Not asked for again, it stays.
     predict_job(with_ids(job, None))
     assert Related.loads == []
-    assert names(job) == ["mine.txt"]
+    assert names(job) == ["103.npz", "105.npz", "mine.txt"]
     predict_job(with_ids(job, "101", overwrite=True))
     assert names(job) == ["101.npz"]
 

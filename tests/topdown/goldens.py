@@ -14,8 +14,8 @@ import torch
 
 from crowdbench.datasets.split import Split
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14, Skeleton
-from predictors.i2r_net import merging_of
 from predictors.topdown.crop import Convention, Frames, frames_of
+from predictors.topdown.merging import merging_of_i2r
 
 INPUT = (256, 192)
 HEATMAP = (64, 48)
@@ -73,7 +73,9 @@ def read_golden(shared: Path, name: str) -> Golden:
     sigmas = skeleton.sigma_array
     if name == "i2r-crowdpose":
         # Its constant for the head differs from the evaluator's.
-        sigmas = merging_of(cast(Split, SimpleNamespace(skeleton=skeleton))).sigmas_for(skeleton)
+        sigmas = merging_of_i2r(cast(Split, SimpleNamespace(skeleton=skeleton))).sigmas_for(
+            skeleton
+        )
     return Golden(
         content=json.loads(path.read_text()),
         convention="size-minus-one" if name == "i2r-crowdpose" else "classical",

@@ -26,7 +26,7 @@ from crowdbench.running.returned import join_batches, predict_batch
 from crowdbench.running.steps import Job, predict_job, run_job
 from crowdbench.skeletons import COCO_17
 from crowdbench.structures import Array, Boxes, Poses
-from predictors.i2r_net import HRFormerBCrowdPose, I2RNet, Tiny
+from predictors.i2r_net import HRFormerBCrowdPose, I2RNet, Tiny, VanillaCOCO, VanillaOCHuman
 from predictors.networks import create
 from predictors.networks.checkpoints import load_checkpoint
 from tests.command import contents
@@ -148,7 +148,8 @@ def test_real_images_give_what_the_official_steps_give(
     assert np.abs(found.keypoint_scores - poses[..., 2]).max() < 1e-4
     assert len(np.unique(found.keypoints.round(1))) > 50
     signature = prepared.run.signature
-    assert "flip_test=plain decoding=dark(7) precision=fp32 options=grouping=all" in signature
+    assert "crops=size-minus-one,masks flip_test=plain decoding=dark(7) precision=fp32" in signature
+    assert " options=grouping=all " in signature
     assert "merging=oks-nms(0.9) " in signature
 
 
@@ -322,6 +323,23 @@ def test_attention_stays_in_its_group_and_sums_to_one(
     assert (x + w > bx + bw).all()
     assert (y + h > by + bh).all()
     assert np.abs(w / h - 0.75).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("kind", "crops"), [(VanillaCOCO, "size-minus-one,masks"), (VanillaOCHuman, "size-minus-one")]
+)
+def test_a_network_without_first_stage_or_without_masks_gives_poses_too(
+    tmp_path: Path, kind: type[I2RNet], crops: str
+) -> None:
+    split, boxes = crowd(tmp_path, [2])
+    predictor = kind(Request(split, boxes))
+    predictor.load("cpu", None)
+    assert predictor.settings.crops == crops
+    assert len(poses_in(predictor, split, boxes)) == 2
+    found = predictor.attention(batch_of(predictor, split, boxes, 0))
+    assert found is not None
+    assert found.before is None
+    assert found.weights.shape == (6, 2, 17, 2, 16, 12)
 
 
 def test_an_image_whose_boxes_leave_nothing_has_no_attention(tmp_path: Path, weights: Path) -> None:
