@@ -47,6 +47,7 @@ bench: $(VENV)/.test ## Measure the speed beside official tools and bare network
 	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
 	$(BIN)/python tests/benchmarks/conditions.py $(ARGS)
 	$(BIN)/python tests/benchmarks/networks.py
+	$(BIN)/python tests/benchmarks/groups.py
 	$(BIN)/python tests/benchmarks/synthcrowd.py
 	$(BIN)/python tests/benchmarks/pose3d.py
 	$(BIN)/python tests/benchmarks/bootstrap.py

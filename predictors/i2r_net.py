@@ -274,7 +274,7 @@ def _variant(first_stage: str, data: str, height: int = 256, width: int = 192) -
         "HRNet-W48-S" if is_coco_vanilla else _BACKBONES[first_stage],
         Method(name, (height, width), convention="size-minus-one", shift=False, decoding="dark"),
         (f"i2r-net/{first_stage}", "i2r-net"),
-        f"for {data_set}",
+        f"{'vanilla, ' if first_stage == 'vanilla' else ''}for {data_set}",
         (skeleton,),
     )
 
