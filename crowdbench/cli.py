@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from crowdbench.record import RunFolder
     from crowdbench.results import Metrics
     from crowdbench.running.steps import Job
-    from reports.side_by_side import Comparison
+    from reports.side_by_side_record import Comparison
 
 
 ComparisonAsJson = Annotated[
@@ -236,7 +236,9 @@ def ablate(
     from reports.side_by_side import compare_runs
 
     ablation = ablate_job(_job({**asked, "output": output}), vary)
-    comparison = compare_runs(ablation.folders, allow_mixed=True, names=ablation.names)
+    comparison = compare_runs(
+        ablation.folders, allow_mixed=True, names=ablation.names, varied=("options",)
+    )
     if report:
         from crowdbench.record import RunFolder
         from reports.writing import write_report
@@ -303,7 +305,7 @@ def schema(
     from crowdbench.errors import UnknownNameError
     from crowdbench.gate.baseline import Baseline
     from crowdbench.record import SCHEMAS, json_schema
-    from reports.side_by_side import Comparison
+    from reports.side_by_side_record import Comparison
 
     kinds = {**SCHEMAS, "comparison": Comparison, "baseline": Baseline}
     if file not in kinds:

@@ -16,7 +16,7 @@ def parse_options(card: Card, texts: Sequence[str]) -> dict[str, str]:
         texts: ``NAME=VALUE`` each.
 
     Raises:
-        UsageError: if a text is no such pair, a name is given twice, or the predictor has no
+        UsageError: if a text is no such pair or has a comma in its value, a name is given twice, or the predictor has no
             options.
         UnknownNameError: if it has none of that name.
 
@@ -28,8 +28,9 @@ def parse_options(card: Card, texts: Sequence[str]) -> dict[str, str]:
     chosen: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise UsageError(f"--option is {text!r}, expected NAME=VALUE")
+        # The signature has commas between options.
+        if not (name and equals and value) or "," in value:
+            raise UsageError(f"--option is {text!r}, expected NAME=VALUE, without a comma")
         known = [option.name for option in card.options]
         if not known:
             raise UsageError(f"{card.name} has no options: leave --option {text} out")

@@ -21,7 +21,7 @@ from reports.intervals import (
     p_value_text,
     resamples_words,
 )
-from reports.side_by_side import ComparedCondition, ComparedMetric, ComparedRun, Comparison
+from reports.side_by_side_record import ComparedCondition, ComparedMetric, ComparedRun, Comparison
 
 
 def legend_of_tests(bootstrap: Bootstrap | None) -> str:

@@ -11,7 +11,7 @@ from reports import side_by_side_wording as wording
 from reports.intervals import difference_text
 from reports.page import render_page
 from reports.plot import Plot
-from reports.side_by_side import Comparison
+from reports.side_by_side_record import Comparison
 from reports.side_by_side_tables import DIFFERENCES_TITLE, ComparisonTables
 
 

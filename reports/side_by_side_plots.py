@@ -44,7 +44,7 @@ from reports.plot import (
     precision_points,
 )
 from reports.pose3d_plots import PCK_CURVE, draw_pck_axes
-from reports.side_by_side import ComparedCondition, ComparedRun, Comparison
+from reports.side_by_side_record import ComparedCondition, ComparedRun, Comparison
 from reports.side_by_side_tables import common_counts, row_counts
 from reports.side_by_side_wording import headings_of
 

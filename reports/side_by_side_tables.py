@@ -25,13 +25,8 @@ from reports.intervals import (
     paired_data,
 )
 from reports.naming import file_name
-from reports.side_by_side import (
-    ComparedCondition,
-    ComparedMetric,
-    ComparedRow,
-    Comparison,
-)
 from reports.side_by_side_findings import main_findings, row_findings
+from reports.side_by_side_record import ComparedCondition, ComparedMetric, ComparedRow, Comparison
 from reports.side_by_side_wording import headings_of, left_out_lines, legend, tests_have_columns
 from reports.tables import NONE, Table
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from crowdbench.markup import one_line
 from crowdbench.protocol_differences import join_names
 from reports.footnotes import Footnotes
-from reports.side_by_side import ComparedRun, Comparison
 from reports.side_by_side_findings import legend_of_tests
+from reports.side_by_side_record import ComparedRun, Comparison
 
 ROBUSTNESS_LEGEND = (
     "In percent or percentage points; in brackets the difference to the first run. "

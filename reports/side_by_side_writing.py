@@ -9,10 +9,10 @@ from crowdbench.errors import UsageError
 from crowdbench.files import TEMPORARY, write_json, write_text
 from crowdbench.markup import markdown_code, markdown_fence, markdown_list, markdown_text
 from crowdbench.protocol_differences import join_names
-from reports.side_by_side import ComparedRun, Comparison
 from reports.side_by_side_findings import main_findings, row_findings
 from reports.side_by_side_page import comparison_page
 from reports.side_by_side_plots import comparison_plots
+from reports.side_by_side_record import ComparedRun, Comparison
 from reports.side_by_side_tables import DIFFERENCES_TITLE, ComparisonTables, comparison_tables
 from reports.side_by_side_wording import (
     ROBUSTNESS_LEGEND,

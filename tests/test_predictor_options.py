@@ -17,7 +17,7 @@ def test_names_and_values_are_taken_apart_at_the_first_sign() -> None:
     assert found == {"order": "a=b", "grouping": "window:4"}
 
 
-@pytest.mark.parametrize("text", ["grouping", "grouping=", "=all", ""])
+@pytest.mark.parametrize("text", ["grouping", "grouping=", "=all", "", "order=a,grouping=b"])
 def test_what_is_no_pair_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected NAME=VALUE"):
         parse_options(CARD, [text])

@@ -99,6 +99,9 @@ def test_every_value_is_run_and_compared_with_the_first(here: Crowdbench, tmp_pa
     found = compared(tmp_path)
     assert [run["name"] for run in found["runs"]] == ["move=none", "move=by:4", "move=by:9"]
     assert [run["options"]["move"] for run in found["runs"]] == ["none", "by:4", "by:9"]
+    # The names say in what they differ; nothing is marked.
+    assert [run["differences"] for run in found["runs"]] == [[], [], []]
+    assert "Not the protocol" not in done.stdout + done.stderr
     ap = [metric["value"] for metric in found["metrics"]["AP"]]
     assert ap[0] == 1 > ap[1] > ap[2]
     assert found["metrics"]["AP"][2]["difference"] == ap[2] - ap[0]

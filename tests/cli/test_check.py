@@ -211,10 +211,18 @@ def test_attention_is_looked_at_where_the_card_promises_it(
 
 
 @pytest.mark.parametrize(
-    "name", ["replay", "simplebaseline-r50-256x192", "mipnet-r50-256x192", "i2r-net-tiny"]
+    "asked",
+    [
+        ("replay",),
+        ("simplebaseline-r50-256x192",),
+        ("mipnet-r50-256x192",),
+        ("i2r-net-tiny",),
+        ("i2r-net-tiny", "--option", "grouping=all"),
+        ("i2r-net-tiny", "--option", "grouping=nearest:2"),
+    ],
 )
-def test_our_own_predictors_pass(crowdbench: Crowdbench, name: str) -> None:
-    done = crowdbench("check", name)
+def test_our_own_predictors_pass(crowdbench: Crowdbench, asked: tuple[str, ...]) -> None:
+    done = crowdbench("check", *asked)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -19,8 +19,9 @@ from crowdbench.protocol import Protocol
 from crowdbench.record import Run, RunFolder
 from crowdbench.results import ConditionRow, Metric, Metrics
 from reports.naming import run_names
-from reports.side_by_side import Comparison, compare_runs
+from reports.side_by_side import compare_runs
 from reports.side_by_side_plots import comparison_plots, run_style
+from reports.side_by_side_record import Comparison
 from reports.side_by_side_tables import condition_tables, metrics_table
 from reports.side_by_side_wording import left_out_lines
 from reports.side_by_side_writing import write_comparison

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from crowdbench.errors import UsageError
 from crowdbench.results import Metric
-from reports.side_by_side import Comparison, compare_runs
+from reports.side_by_side import compare_runs
 from reports.side_by_side_plots import comparison_plots
+from reports.side_by_side_record import Comparison
 from reports.side_by_side_tables import comparison_tables
 from reports.side_by_side_wording import legend
 from reports.side_by_side_writing import write_comparison

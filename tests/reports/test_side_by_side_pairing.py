@@ -18,9 +18,10 @@ from crowdbench.metrics.paired import holm, paired
 from crowdbench.metrics.sample import Key
 from crowdbench.record import Run, RunFolder
 from crowdbench.results import Metrics
-from reports.side_by_side import Comparison, compare_runs
+from reports.side_by_side import compare_runs
 from reports.side_by_side_findings import main_findings, row_findings
 from reports.side_by_side_plots import comparison_plots
+from reports.side_by_side_record import Comparison
 from reports.side_by_side_tables import comparison_tables, print_comparison
 from reports.side_by_side_wording import legend
 from reports.side_by_side_writing import write_comparison
