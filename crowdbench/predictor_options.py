@@ -29,7 +29,7 @@ def parse_options(card: Card, texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         # The signature has commas between options.
-        if not (name and equals and value) or "," in value:
+        if not (name and equals and value and "," not in value):
             raise UsageError(f"--option is {text!r}, expected NAME=VALUE, without a comma")
         known = [option.name for option in card.options]
         if not known:
