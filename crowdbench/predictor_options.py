@@ -16,8 +16,8 @@ def parse_options(card: Card, texts: Sequence[str]) -> dict[str, str]:
         texts: ``NAME=VALUE`` each.
 
     Raises:
-        UsageError: if a text is no such pair or has a comma in its value, a name is given twice, or the predictor has no
-            options.
+        UsageError: if a text is no such pair or has a comma in its value, a name is given twice, or
+            the predictor has no options.
         UnknownNameError: if it has none of that name.
 
     >>> from crowdbench.card import Option
