@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
+from crowdbench.candidates import join_poses
 from crowdbench.card import Card
 from crowdbench.predictor import Batch, Predictor, Request, Settings, poses_of
 from crowdbench.structures import Array, Boxes, Poses
@@ -69,12 +70,7 @@ class Grey(Predictor):
             poses_of(batch.boxes, points + i, np.ones(points.shape[:2]), means + i, instance=i)
             for i in (0, 1)
         ]
-        columns = {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("image_index", "keypoints", "keypoint_scores", "scores", "box_index",
-                         "instance", "boxes", "box_scores")
-        }  # fmt: skip
-        return Poses(**columns)
+        return join_poses(parts)
 
 
 class Whole(Predictor):

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from crowdbench.candidates import join_poses
 from crowdbench.card import Card
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.predictor import Batch, Predictor, Request, Settings, poses_of
@@ -70,12 +71,7 @@ class Crowd(Predictor):
             poses_of(boxes, points + i, np.ones(points.shape[:2]), boxes.scores, instance=i)
             for i in (0, 1)
         ]
-        columns = {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("image_index", "keypoints", "keypoint_scores", "scores", "box_index",
-                         "instance", "boxes", "box_scores")
-        }  # fmt: skip
-        return Poses(**columns)
+        return join_poses(parts)
 
 
 class Alone(Crowd):
