@@ -21,7 +21,7 @@ from crowdbench.datasets.split import Split
 from crowdbench.errors import CrowdbenchError, UsageError
 from crowdbench.predictor import Predictor
 from crowdbench.registry import load_predictor, predictor_names
-from crowdbench.running.feeding import feeding, parts_of
+from crowdbench.running.feeding import feed_image
 from crowdbench.running.memory import enough_memory
 from crowdbench.structures import Boxes
 
@@ -116,12 +116,10 @@ def _found(
 ) -> Iterator[tuple[int, Attention | str]]:
     """Yield each image's row with its attention, or with why there is none."""
     for row in rows:
-        parts = parts_of(row, row + 1, boxes, None, whole_images=True)
-        if not parts:
+        fed = feed_image(predictor, split, boxes, row)
+        if fed is None:
             yield row, "it has no box"
             continue
-        with feeding(predictor, split, boxes, parts, workers=0) as batches:
-            fed = next(batches)
         if fed.skipped:
             yield row, fed.skipped[0].reason
             continue

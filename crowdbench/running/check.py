@@ -18,7 +18,7 @@ from crowdbench.datasets import load_boxes, load_own
 from crowdbench.datasets.split import Split
 from crowdbench.errors import CrowdbenchError, UnknownNameError
 from crowdbench.predictor import Predictor, Request
-from crowdbench.running.feeding import feeding, parts_of
+from crowdbench.running.feeding import feed_image, feeding, parts_of
 from crowdbench.running.returned import join_batches, predict_batch
 from crowdbench.skeletons import COCO_17, SKELETONS, Skeleton
 from crowdbench.structures import Array, Boxes, Poses
@@ -158,9 +158,8 @@ class _Bench:
     def attention(self) -> str | None:
         """Ask for the attention on the last image, which has persons."""
         last = len(_IMAGES) - 1
-        parts = parts_of(last, last + 1, self._boxes, None, True)
-        with feeding(self.predictor, self._split, self._boxes, parts, 0) as batches:
-            found = self.predictor.attention(next(batches).batch)
+        fed = feed_image(self.predictor, self._split, self._boxes, last)
+        found = None if fed is None else self.predictor.attention(fed.batch)
         if found is None:
             return f"none for an image with {_IMAGES[last].what}"
         return attention_fault(found, len(self._split.skeleton))

@@ -214,6 +214,22 @@ def feeding(
         iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
+def feed_image(predictor: Predictor, split: Split, boxes: Boxes | None, row: int) -> Fed | None:
+    """Return one image with all its boxes as a batch, or None if it has no box.
+
+    Args:
+        predictor: whose `prepare` is called.
+        split: the split.
+        boxes: of the whole split, or None for a predictor without boxes.
+        row: of the image.
+    """
+    parts = parts_of(row, row + 1, boxes, None, whole_images=True)
+    if not parts:
+        return None
+    with feeding(predictor, split, boxes, parts, workers=0) as fed:
+        return next(fed)
+
+
 def _start_worker(_: int) -> None:
     import cv2
 

@@ -7,15 +7,15 @@ checkpoints load as they are; they expect RGB input.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import torch
 from torch import nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from predictors.networks.hrnet import HRModule, HRNet, HRNetConfig, Transition
-from predictors.networks.residual import EXPANSION, convolution
+from predictors.networks.hrnet import HRNet, HRNetConfig, Kind
+from predictors.networks.residual import convolution
 
 # Side of an attention window, in positions of the feature map.
 WINDOW = 7
@@ -23,12 +23,7 @@ WINDOW = 7
 HEAD_WIDTH = 39
 # Channels inside the feed-forward part of a block, per channel of its input.
 MLP_RATIO = 4
-# Blocks on each branch of a module.
-N_BLOCKS = 2
-# Modules of stages 2, 3 and 4.
-N_MODULES = (1, 4, 2)
-# Channels of the highest resolution; each further branch has twice as many.
-WIDTH = 78
+CONFIG = HRNetConfig(78, modules=(1, 4, 2), bottlenecks=2, blocks=2)
 _EPSILON = 1e-6
 
 
@@ -165,41 +160,7 @@ class TransformerBlock(nn.Module):
         return cast("torch.Tensor", out.permute(0, 3, 1, 2))
 
 
-class TransformerModule(HRModule):
-    """Transformer blocks on every branch, then the branches are summed across resolutions.
-
-    Like an `HRModule`, with other blocks, and other paths between the resolutions: up by bilinear
-    interpolation, down by depth-wise convolution.
-    """
-
-    def __init__(
-        self, channels: Sequence[int], n_outputs: int, relative_position_bias: bool
-    ) -> None:
-        # Without branches; its own follow.
-        super().__init__((), 0, 0)
-        self.branches.extend(
-            nn.Sequential(*(TransformerBlock(c, relative_position_bias) for _ in range(N_BLOCKS)))
-            for c in channels
-        )
-        self.fuse_layers.extend(
-            nn.ModuleList(_path(channels, source, target) for source in range(len(channels)))
-            for target in range(n_outputs)
-        )
-
-
-def _path(channels: Sequence[int], source: int, target: int) -> nn.Module:
-    """Return what brings one branch to the resolution and width of another."""
-    given, wanted = channels[source], channels[target]
-    if source == target:
-        return nn.Identity()
-    if source > target:
-        up = nn.Upsample(scale_factor=2 ** (source - target), mode="bilinear")
-        return nn.Sequential(*convolution(given, wanted, 1, relu=False), up)
-    steps = [_halve(given, given, relu=True) for _ in range(target - source - 1)]
-    return nn.Sequential(*steps, _halve(given, wanted, relu=False))
-
-
-def _halve(in_channels: int, out_channels: int, *, relu: bool) -> nn.Sequential:
+def _halve(in_channels: int, out_channels: int, relu: bool) -> nn.Sequential:
     """Return a depth-wise 3x3 convolution of stride 2 and a 1x1 convolution."""
     return nn.Sequential(
         nn.Conv2d(in_channels, in_channels, 3, 2, 1, groups=in_channels, bias=False),
@@ -208,39 +169,12 @@ def _halve(in_channels: int, out_channels: int, *, relu: bool) -> nn.Sequential:
     )
 
 
-class Trunk(HRNet):
-    """HRNet's stem and transitions with stages of transformer blocks.
-
-    Maps images (N, 3, H, W) to one tensor (N, 78, H/4, W/4); see `features`.
-    """
-
-    def __init__(self, relative_position_bias: bool) -> None:
-        # The stem alone; the stages follow.
-        config = HRNetConfig(WIDTH, modules=(), bottlenecks=2)
-        super().__init__(config)
-        self.last_stage = 1 + len(N_MODULES)
-        given: tuple[int, ...] = (config.stem * EXPANSION,)
-        for number, n_modules in enumerate(N_MODULES, start=2):
-            channels = config.channels(number)
-            n_outputs = [number] * n_modules
-            if number == self.last_stage:
-                n_outputs[-1] = 1
-            self.add_module(f"transition{number - 1}", Transition(given, channels))
-            self.add_module(
-                f"stage{number}",
-                nn.Sequential(
-                    *(TransformerModule(channels, n, relative_position_bias) for n in n_outputs)
-                ),
-            )
-            given = channels
-
-
 class Head(nn.Module):
     """A 1x1 convolution: maps features (N, 78, H, W) to heatmaps (N, num_joints, H, W)."""
 
     def __init__(self, num_joints: int) -> None:
         super().__init__()
-        self.final_layer = nn.Conv2d(WIDTH, num_joints, 1)
+        self.final_layer = nn.Conv2d(CONFIG.width, num_joints, 1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return the heatmaps."""
@@ -263,7 +197,8 @@ class HRFormer(nn.Module):
 
     def __init__(self, num_joints: int, relative_position_bias: bool) -> None:
         super().__init__()
-        self.backbone = Trunk(relative_position_bias)
+        block = partial(TransformerBlock, relative_position_bias=relative_position_bias)
+        self.backbone = HRNet(CONFIG, Kind(block, _halve, "bilinear"))
         self.keypoint_head = Head(num_joints)
 
     def features_and_heatmaps(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

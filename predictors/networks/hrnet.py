@@ -8,9 +8,9 @@ they expect RGB input. Other networks build on the trunk, whole or cut after sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -32,7 +32,7 @@ class HRNetConfig:
         growth: channels that each further branch has more than the one before; None: it doubles.
         stem: channels of the two convolutions of the stem; stage 1 gives four times as many.
         bottlenecks: number of blocks of stage 1.
-        blocks: number of basic blocks on each branch of a module.
+        blocks: number of blocks on each branch of a module.
     """
 
     width: int
@@ -70,19 +70,33 @@ class Transition(nn.ModuleList):
         return [layer(source) for layer, source in zip(self, sources, strict=True)]
 
 
+class Kind(NamedTuple):
+    """What the modules of a trunk are made of.
+
+    Attributes:
+        block: makes a block that keeps this many channels and the size.
+        halve: makes what halves the size: of channels given and wanted, and whether a ReLU follows.
+        interpolation: how lower resolutions are brought to the size of higher ones.
+    """
+
+    block: Callable[[int], nn.Module]
+    halve: Callable[[int, int, bool], nn.Module]
+    interpolation: str
+
+
 class HRModule(nn.Module):
-    """Basic blocks on every branch, then the branches are summed across resolutions.
+    """Blocks on every branch, then the branches are summed across resolutions.
 
     Maps B tensors (N, C_b, H / 2^b, W / 2^b) to the first `n_outputs` of as many.
     """
 
-    def __init__(self, channels: Sequence[int], n_blocks: int, n_outputs: int) -> None:
+    def __init__(self, channels: Sequence[int], n_blocks: int, n_outputs: int, kind: Kind) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            nn.Sequential(*(BasicBlock(c) for _ in range(n_blocks))) for c in channels
+            nn.Sequential(*(kind.block(c) for _ in range(n_blocks))) for c in channels
         )
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(_path(channels, source, target) for source in range(len(channels)))
+            nn.ModuleList(_path(channels, source, target, kind) for source in range(len(channels)))
             for target in range(n_outputs)
         )
         self.relu = nn.ReLU(inplace=True)
@@ -102,16 +116,23 @@ class HRModule(nn.Module):
         return fused
 
 
-def _path(channels: Sequence[int], source: int, target: int) -> nn.Module:
+def _path(channels: Sequence[int], source: int, target: int, kind: Kind) -> nn.Module:
     """Return what brings one branch to the resolution and width of another."""
     given, wanted = channels[source], channels[target]
     if source == target:
         return nn.Identity()
     if source > target:
-        up = nn.Upsample(scale_factor=2 ** (source - target), mode="nearest")
+        up = nn.Upsample(scale_factor=2 ** (source - target), mode=kind.interpolation)
         return nn.Sequential(*convolution(given, wanted, 1, relu=False), up)
-    steps = [convolution(given, given, 3, stride=2) for _ in range(target - source - 1)]
-    return nn.Sequential(*steps, convolution(given, wanted, 3, stride=2, relu=False))
+    steps = [kind.halve(given, given, True) for _ in range(target - source - 1)]
+    return nn.Sequential(*steps, kind.halve(given, wanted, False))
+
+
+def _halve(in_channels: int, out_channels: int, relu: bool) -> nn.Module:
+    return convolution(in_channels, out_channels, 3, stride=2, relu=relu)
+
+
+CONVOLUTIONS = Kind(BasicBlock, _halve, "nearest")
 
 
 class HRNet(nn.Module):
@@ -122,7 +143,7 @@ class HRNet(nn.Module):
     Source: section 3 of the paper; the stage is a number here, as in the parameter names.
     """
 
-    def __init__(self, config: HRNetConfig) -> None:
+    def __init__(self, config: HRNetConfig, kind: Kind = CONVOLUTIONS) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, config.stem, 3, 2, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(config.stem)
@@ -140,7 +161,7 @@ class HRNet(nn.Module):
             self.add_module(f"transition{number - 1}", Transition(given, channels))
             self.add_module(
                 f"stage{number}",
-                nn.Sequential(*(HRModule(channels, config.blocks, n) for n in n_outputs)),
+                nn.Sequential(*(HRModule(channels, config.blocks, n, kind) for n in n_outputs)),
             )
             given = channels
 

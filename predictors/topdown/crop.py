@@ -144,7 +144,7 @@ def to_output(frames: Frames, output_size: tuple[int, int], convention: Conventi
     if not mapped.all():
         row = int(mapped.argmin())
         raise InputError(f"frame {row} has no extent and cannot be cropped; has_map finds these")
-    middle, arm = _output_points(output_size, convention)
+    middle, arm = output_points(output_size, convention)
     factors = arm / _arms(frames, convention)
     return _affine(factors, middle - factors * frames.centres)
 
@@ -236,7 +236,7 @@ def _arms(frames: Frames, convention: Convention) -> Array:
     return arms
 
 
-def _output_points(size: tuple[int, int], convention: Convention) -> tuple[Array, float]:
+def output_points(size: tuple[int, int], convention: Convention) -> tuple[Array, float]:
     """Return the middle of the crop (x, y) and how far the reference points lie from it."""
     height, width = size
     middle = (np.array([width, height]) - _less(convention)) / 2
@@ -247,7 +247,7 @@ def _image_map(
     frames: Frames, size: tuple[int, int], convention: Convention
 ) -> tuple[Array, Array]:
     """Return the factors and offsets, (B, 2) float64 each, that lead from the crop to the image."""
-    middle, arm = _output_points(size, convention)
+    middle, arm = output_points(size, convention)
     factors = _arms(frames, convention) / arm
     return factors, frames.centres - factors * middle
 

@@ -19,6 +19,7 @@ import numpy as np
 from crowdbench.card import Option
 from crowdbench.errors import UsageError
 from crowdbench.structures import Array
+from predictors.topdown.nearest import nearest
 
 Rule = Literal["all", "window", "nearest", "single"]
 GROUPING = Option(
@@ -99,21 +100,10 @@ def groups_of(images: Array, boxes: Array, grouping: Grouping) -> Iterator[Group
     for start, n in zip(first.tolist(), counts.tolist(), strict=True):
         size = min(grouping.size or n, n)
         if grouping.rule == "nearest":
-            nearest = _nearest(boxes[start : start + n, :2], size)
-            for person, members in enumerate(nearest):
+            groups = np.sort(nearest(boxes[start : start + n, :2], size), axis=1)
+            for person, members in enumerate(groups):
                 yield Group(start + members, np.flatnonzero(members == person))
         else:
             for begin in range(start, start + n, size):
                 members = np.arange(begin, min(begin + size, start + n))
                 yield Group(members, np.arange(len(members)))
-
-
-def _nearest(corners: Array, size: int) -> Array:
-    """Return (n, size) int64: for each of n persons those nearest to it, ascending.
-
-    A person is nearest to itself; of others at the same distance the first come first.
-    """
-    distances = ((corners[:, None] - corners[None]) ** 2).sum(axis=2)
-    np.fill_diagonal(distances, -1)
-    found: Array = np.sort(distances.argsort(axis=1, kind="stable")[:, :size], axis=1)
-    return found

@@ -12,7 +12,15 @@ import numpy as np
 
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
-from predictors.topdown.crop import UNIT, Convention, Frames, frames_of, has_map, to_output
+from predictors.topdown.crop import (
+    UNIT,
+    Convention,
+    Frames,
+    frames_of,
+    has_map,
+    output_points,
+    to_output,
+)
 
 # How much larger than the joints of half a body its frame is.
 _HALF_BODY_MARGIN = 1.5
@@ -176,18 +184,21 @@ def view_maps(
     centres = frames.centres.astype(np.float64)
     centres[:, 0] = np.where(mirrored, image_width - 1 - centres[:, 0], centres[:, 0])
     straight = to_output(frames, input_size, convention)
-    radians = np.deg2rad(angles)
-    sines, cosines = np.sin(radians), np.cos(radians)
-    turns = np.stack([np.stack([cosines, sines], 1), np.stack([-sines, cosines], 1)], 1)
     # The factors of both axes differ in the last bits.
-    linear = turns * straight[:, [0, 1], [0, 1]][:, None]
-    less = 1 if convention == "size-minus-one" else 0
-    middle = (np.array([input_size[1], input_size[0]]) - less) / 2
+    linear = turns_by(angles) * straight[:, [0, 1], [0, 1]][:, None]
+    middle, _ = output_points(input_size, convention)
     offsets = middle - (linear * centres[:, None]).sum(axis=2)
     # Of the mirror x -> width - 1 - x, which comes first.
     offsets += np.where(mirrored[:, None], linear[:, :, 0] * (image_width - 1), 0)
     linear[:, :, 0] *= np.where(mirrored, -1, 1)[:, None]
     return np.concatenate([linear, offsets[:, :, None]], axis=2)
+
+
+def turns_by(angles: Array) -> Array:
+    """Return (P, 2, 2) float64: how frames turned by (P,) degrees turn what they show."""
+    radians = np.deg2rad(angles)
+    sines, cosines = np.sin(radians), np.cos(radians)
+    return np.stack([np.stack([cosines, sines], 1), np.stack([-sines, cosines], 1)], 1)
 
 
 def move_joints(keypoints: Array, views: Views, mirror: list[int]) -> Array:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from crowdbench.structures import Array
-from predictors.training.augmentation import Views
+from predictors.topdown.nearest import nearest
+from predictors.training.augmentation import Views, turns_by
 
 
 def chosen_persons(boxes: Array, limit: int, rng: np.random.Generator) -> Array:
@@ -25,9 +26,7 @@ def chosen_persons(boxes: Array, limit: int, rng: np.random.Generator) -> Array:
     if n_persons <= limit:
         return np.arange(n_persons)
     drawn = int(rng.integers(n_persons))
-    distances = ((boxes[:, :2] - boxes[drawn, :2]) ** 2).sum(axis=1)
-    distances[drawn] = -1
-    found: Array = np.sort(distances.argsort(kind="stable")[:limit])
+    found: Array = np.sort(nearest(boxes[:, :2], limit)[drawn])
     return found
 
 
@@ -47,10 +46,7 @@ def moved_masks(masks: Array, views: Views, image_size: tuple[int, int]) -> Arra
     """
     height, width = masks.shape[1:]
     stretch = np.array([width / image_size[1], height / image_size[0]])
-    radians = np.deg2rad(views.angles)
-    sines, cosines = np.sin(radians), np.cos(radians)
-    turns = np.stack([np.stack([cosines, sines], 1), np.stack([-sines, cosines], 1)], 1)
-    linear = stretch[:, None] * turns / stretch
+    linear = stretch[:, None] * turns_by(views.angles) / stretch
     linear[:, :, 0] *= np.where(views.mirrored, -1, 1)[:, None]
     middle = (np.array([width, height]) - 1) / 2
     maps = np.concatenate([linear, (middle - linear @ middle)[:, :, None]], axis=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crowdbench.structures import Array
+from predictors.topdown.nearest import nearest
 
 # With at most this many joints in the crop a person is not looked for (MIPNet's program).
 _TOO_FEW = 3
@@ -27,14 +28,9 @@ def instances_of(boxes: Array, n_instances: int) -> Array:
     >>> instances_of(np.array([[0.0, 0, 10, 10], [50, 0, 10, 10], [8, 0, 10, 10]]), 2).tolist()
     [[0, 2], [1, 2], [2, 0]]
     """
-    n_persons = len(boxes)
-    centres = boxes[:, :2] + boxes[:, 2:] / 2
-    distances = ((centres[:, None] - centres[None]) ** 2).sum(axis=2)
-    # A person is nearest to itself, also where another has the very same centre.
-    np.fill_diagonal(distances, -1)
-    nearest = distances.argsort(axis=1, kind="stable")[:, :n_instances]
-    found = np.repeat(np.arange(n_persons)[:, None], n_instances, axis=1)
-    found[:, : nearest.shape[1]] = nearest
+    chosen = nearest(boxes[:, :2] + boxes[:, 2:] / 2, n_instances)
+    found = np.repeat(np.arange(len(boxes))[:, None], n_instances, axis=1)
+    found[:, : chosen.shape[1]] = chosen
     return found
 
 
