@@ -163,12 +163,11 @@ class I2RNet(TopDown):
         """Return parameters and multiply-adds of the network for a person alone."""
         import torch
 
-        from predictors.networks import create
         from predictors.networks.cost import cost_of
 
         height, width = self.method.input_size
         return cost_of(
-            lambda: create(self.method.network, num_joints=len(self._skeleton)),
+            self.make_network,
             lambda net: net(
                 torch.empty(1, 3, height, width), torch.empty(1, 1, height, width), [1]
             ),

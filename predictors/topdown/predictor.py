@@ -6,19 +6,17 @@ torch is imported when the network is loaded, not before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from crowdbench.candidates import join_poses, no_poses
 from crowdbench.datasets.split import Split
 from crowdbench.merging import AS_THEY_ARE, Merging
-from crowdbench.predictor import Batch, Cost, Predictor, Request, Settings, poses_of
+from crowdbench.predictor import Batch, Cost, Request, Settings, poses_of
 from crowdbench.structures import Array, Boxes, Poses
+from predictors.network_predictor import NetworkPredictor
 from predictors.topdown.crop import (
     Convention,
     Frames,
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 # Of the joint scores, what enters a pose's score (IN_VIS_THRE).
 _CONFIDENT = 0.2
-_SEED = 0
 # Boxes that a CPU computes at once, each with its mirror image. Two images at least and fewer than
 # 16: from one and from 16 on, torch and its libraries sum in another order (even within a batch,
 # were it larger), and results would depend on the batch size. And more at once is slower.
@@ -137,7 +134,7 @@ def persons_of(batch: Batch) -> Persons:
     )
 
 
-class TopDown(Predictor):
+class TopDown(NetworkPredictor):
     """A predictor that crops each box and finds one or more persons in the crop.
 
     Subclasses bring `card` and `method`, and may have another rule of `merging` or another way to
@@ -152,10 +149,8 @@ class TopDown(Predictor):
         """Resolve the settings; the network is made by `load`."""
         assert request.boxes is not None
         boxes, split = request.boxes, request.split
-        self._skeleton = split.skeleton
+        super().__init__(request, self.method.network)
         self._is_annotated = boxes.source == "gt"
-        self._precision = request.precision
-        self.network: nn.Module | None = None
         secondary = "".join(f",instance{i}*{f:g}" for i, f in enumerate(self.method.factors) if i)
         self.settings = Settings(
             boxes=boxes.source,
@@ -167,45 +162,10 @@ class TopDown(Predictor):
             precision=request.precision,
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the network out: processes that only crop are not sent it."""
-        return self.__dict__ | {"network": None}
-
     @classmethod
     def merging(cls, split: Split) -> Merging:
         """Return the rule of the official programs: OKS-NMS at 0.9, and none on CrowdPose."""
         return AS_THEY_ARE if split.skeleton.name == "crowdpose-14" else Merging("oks-nms", OKS)
-
-    def load(self, device: str, weights: Path | None) -> None:
-        """Make the network, with the weights of the file or with seeded random ones.
-
-        Raises:
-            MissingError, InputError: if the file is not there or fits another network.
-        """
-        import torch
-
-        from predictors.networks import create
-        from predictors.networks.checkpoints import load_checkpoint
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
-            network = create(self.method.network, num_joints=len(self._skeleton))
-        if weights is not None:
-            load_checkpoint(network, weights, self.method.network)
-        self.use(network, device)
-
-    def use(self, network: nn.Module, device: str) -> None:
-        """Predict with this network, moved to `device` and to the precision asked for."""
-        import torch
-
-        from predictors.topdown.heatmaps import mirror_permutation
-
-        kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-        self._device, self._type = device, kind[self._precision]
-        # Channels last: a third faster, on CPUs and on GPUs in half precision.
-        self.network = network.eval().to(device, self._type)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._mirror = torch.tensor(mirror_permutation(self._skeleton), device=device)
 
     def prepare(self, image: Array, boxes: Boxes | None) -> dict[str, Array]:
         """Return the crops of an image's boxes, with their rows, boxes and frames.
@@ -235,7 +195,7 @@ class TopDown(Predictor):
         assert batch.boxes is not None
         persons = persons_of(batch)
         if not len(persons):
-            return no_poses(len(self._skeleton))
+            return no_poses(len(self.skeleton))
         found = self.find(persons)
         convention, rows = self.method.convention, persons.rows
         return join_poses(
@@ -257,11 +217,10 @@ class TopDown(Predictor):
         """Return parameters and multiply-adds of the network, measured without running it."""
         import torch
 
-        from predictors.networks import create
         from predictors.networks.cost import cost_of
 
         return cost_of(
-            lambda: create(self.method.network, num_joints=len(self._skeleton)),
+            self.make_network,
             lambda net: self.heatmaps(net, torch.empty(1, 3, *self.method.input_size)),
         )
 
@@ -280,28 +239,10 @@ class TopDown(Predictor):
         points, scores, sizes = zip(*parts, strict=True)
         return Found(np.concatenate(points, 1), np.concatenate(scores, 1), sizes[0])
 
-    @property
-    def network_there(self) -> nn.Module:
-        """The network, which `load` has made."""
-        assert self.network is not None, "load comes first"
-        return self.network
-
     def portions(self, crops: Array) -> list[Array]:
         """Return the crops as they go through the network at once."""
         n = len(crops) if self._device != "cpu" else _AT_ONCE_ON_CPU
         return [crops[i : i + n] for i in range(0, len(crops), n)]
-
-    @contextmanager
-    def computing(self) -> Iterator[None]:
-        """Compute without gradients, the same way each time."""
-        import torch
-
-        # fp32 means fp32, also where cuDNN would round to TF32.
-        with (
-            torch.inference_mode(),
-            torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False),
-        ):
-            yield
 
     def inputs(self, crops: Array) -> Tensor:
         """Return (2 N, 3, h, w): N crops as the network takes them, then their mirror images."""

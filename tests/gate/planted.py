@@ -26,7 +26,7 @@ class LeftRightSwap(Tiny):
         # By its box alone: the choice must not depend on the batch.
         mix = poses.image_index * 7919 + np.round(poses.boxes * 100).astype(np.int64).sum(1)
         swapped = np.flatnonzero(mix % 20 == 0)
-        mirror = mirror_permutation(self._skeleton)
+        mirror = mirror_permutation(self.skeleton)
         keypoints = poses.keypoints.copy()
         keypoints[swapped] = keypoints[swapped][:, mirror]
         return replace(poses, keypoints=keypoints)

@@ -1,0 +1,96 @@
+"""What all predictors with a network share: making it, loading weights, computing.
+
+torch is imported when the network is loaded, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crowdbench.predictor import Predictor, Request
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_SEED = 0
+
+
+class NetworkPredictor(Predictor):
+    """A predictor with one of `predictors.networks`.
+
+    Attributes:
+        skeleton: the keypoint layout of the split.
+    """
+
+    def __init__(self, request: Request, network: str) -> None:
+        """Keep what the network is made from; it is made by `load`.
+
+        Args:
+            request: what the predictor is made from.
+            network: name of the network's variant.
+        """
+        self.skeleton = request.split.skeleton
+        self._network_name = network
+        self._precision = request.precision
+        self.network: nn.Module | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the network out: processes that only read images are not sent it."""
+        return self.__dict__ | {"network": None}
+
+    def make_network(self) -> nn.Module:
+        """Return the network with random weights."""
+        from predictors.networks import create
+
+        return create(self._network_name, num_joints=len(self.skeleton))
+
+    def load(self, device: str, weights: Path | None) -> None:
+        """Make the network, with the weights of the file or with seeded random ones.
+
+        Raises:
+            MissingError, InputError: if the file is not there or fits another network.
+        """
+        import torch
+
+        from predictors.networks.checkpoints import load_checkpoint
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            network = self.make_network()
+        if weights is not None:
+            load_checkpoint(network, weights, self._network_name)
+        self.use(network, device)
+
+    def use(self, network: nn.Module, device: str) -> None:
+        """Predict with this network, moved to `device` and to the precision asked for."""
+        import torch
+
+        from predictors.topdown.heatmaps import mirror_permutation
+
+        kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+        self._device, self._type = device, kind[self._precision]
+        # Channels last: a third faster, on CPUs and on GPUs in half precision.
+        self.network = network.eval().to(device, self._type)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._mirror = torch.tensor(mirror_permutation(self.skeleton), device=device)
+
+    @property
+    def network_there(self) -> nn.Module:
+        """The network, which `load` has made."""
+        assert self.network is not None, "load comes first"
+        return self.network
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute without gradients, the same way each time."""
+        import torch
+
+        # fp32 means fp32, also where cuDNN would round to TF32.
+        with (
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False),
+        ):
+            yield
