@@ -34,12 +34,15 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         values: the forms that a value may have, e.g. ``all`` and ``window:N``.
         help: what it decides and what the default is, in one line.
         study: the values that ``crowdbench ablate --vary NAME`` compares, the plainest first.
+        published: patterns (of `fnmatch`) of the values that figures in papers were made with;
+            empty where it makes no other method of it.
     """
 
     name: str
     values: tuple[str, ...]
     help: str
     study: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

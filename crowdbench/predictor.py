@@ -156,6 +156,9 @@ class Predictor(ABC):
         Returns:
             The image itself, unless a subclass makes something else: arrays, and dicts, lists and
             tuples of arrays, are handed over without a copy.
+
+        Raises:
+            InputError: if nothing can be made of it; it then counts as one that can't be read.
         """
         return image
 

@@ -110,7 +110,7 @@ def _network_words(run: Run, entries: Sequence[Entry]) -> str:
     """Say what the network is, and which rows are of the same, or may be."""
     card = run.predictor.card
     same, maybe = (
-        _row_words([entry for entry in entries if likeness(card, entry) == degree])
+        _row_words([entry for entry in entries if likeness(run, entry) == degree])
         for degree in ("same", "maybe")
     )
     words = (

@@ -15,6 +15,7 @@ from reports.attention_shown import ShownAttention, shown_attention
 from reports.attention_table import attention_table
 from reports.condition_tables import condition_tables, robustness_table
 from reports.crowd_plot import crowd_plot
+from reports.keypoint_errors import errors_table, overlap_table
 from reports.plot import Plot
 from reports.plots import (
     condition_plots,
@@ -88,6 +89,16 @@ class Content:
         return keypoints_table(self.metrics)
 
     @cached_property
+    def errors_table(self) -> Table:
+        """What is wrong with every keypoint; without rows if none is labelled."""
+        return errors_table(self.metrics)
+
+    @cached_property
+    def errors_by_overlap_table(self) -> Table:
+        """What is wrong with keypoints, by how much persons overlap; likewise."""
+        return overlap_table(self.metrics)
+
+    @cached_property
     def published_table(self) -> Table:
         """The measured row above the published ones."""
         return published_table(self.run, self.metrics, self.entries)
@@ -136,6 +147,7 @@ class Content:
             *self.condition_tables.values(),
             self.robustness_table,
             *(only_3d if self.is_3d else (self.keypoints_table,)),
+            *(table for table in (self.errors_table, self.errors_by_overlap_table) if table.cells),
             self.published_table,
             *((self.attention_table,) if self.attention else ()),
         )

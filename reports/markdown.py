@@ -10,6 +10,13 @@ from reports.content import Content
 from reports.crowd_plot import NAME as CROWD_NAME
 from reports.crowd_plot import TITLE as CROWD_TITLE
 from reports.crowd_plot import crowd_caption
+from reports.keypoint_errors import (
+    OVERLAP_LEGEND,
+    OVERLAP_TITLE,
+    errors_legend,
+    headline,
+)
+from reports.keypoint_errors import TITLE as ERRORS_TITLE
 from reports.wording import (
     AVERAGES_LEGEND,
     JOINT_GROUPS_LEGEND,
@@ -41,6 +48,7 @@ def markdown_page(content: Content) -> str:
         *_pose3d(content),
         *_conditions(content),
         *_keypoints(content),
+        *_keypoint_errors(content),
         *_published(content),
         *_worst_persons(content),
         *_attention(content),
@@ -146,6 +154,19 @@ def _keypoints(content: Content) -> list[str]:
     if not content.metrics.keypoints:
         return []
     return ["## Keypoints", content.keypoints_table.folded_if_long(), KEYPOINTS_LEGEND]
+
+
+def _keypoint_errors(content: Content) -> list[str]:
+    errors = content.metrics.keypoint_errors
+    if errors is None:
+        return []
+    sections = [f"## {ERRORS_TITLE}", markdown_text(headline(errors))]
+    table, by_overlap = content.errors_table, content.errors_by_overlap_table
+    if table.cells:
+        sections += [table.folded_if_long(), markdown_text(errors_legend(errors.n_persons))]
+    if by_overlap.cells:
+        sections += [f"### {OVERLAP_TITLE}", by_overlap.markdown(), markdown_text(OVERLAP_LEGEND)]
+    return sections
 
 
 def _published(content: Content) -> list[str]:

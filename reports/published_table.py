@@ -13,7 +13,7 @@ from crowdbench.terminal import difference, number
 from reports.comparison import obstacles
 from reports.markup import superscript
 from reports.published import Entry, Setting
-from reports.same_setting import has_random_weights, is_same_setting, measured_boxes
+from reports.same_setting import has_random_weights, is_same_setting, measured_boxes, scales_of
 from reports.tables import NONE, Table
 
 # The end of the name of the column of differences, and of its name in the CSV.
@@ -132,9 +132,12 @@ def _measured_cells(
 
 def measured_settings(run: Run) -> str:
     """Return what is known of a run's network, e.g. ``256x192, HRNet-W32``."""
+    scales = scales_of(run)
     card = run.predictor.card
     weights = "random weights" if has_random_weights(run) else ""
-    return ", ".join(filter(None, (card.input_size, card.backbone, weights))) or "not recorded"
+    several = "" if scales == "1" else f"scales {scales}"
+    facts = filter(None, (card.input_size, card.backbone, several, weights))
+    return ", ".join(facts) or "not recorded"
 
 
 def _published_data(entry: Entry, metrics: Sequence[str]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.results import Bootstrap, ConditionFacts, Metric, Metrics
 from crowdbench.terminal import UNIT_SIGNS, number
-from reports import wording
+from reports import keypoint_errors, wording
 from reports.attention_table import LEGEND as ATTENTION_LEGEND
 from reports.comparison import differences
 from reports.content import Content
@@ -74,6 +74,7 @@ def html_page(content: Content) -> str:
         counts=wording.counts_words(metrics.counts),
         conditions=_conditions(content),
         wording=wording,
+        errors=keypoint_errors,
         differences=differences(run, metrics, content.entries),
         without_published=wording.without_published(content),
         papers=wording.papers_words(content),

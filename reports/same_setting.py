@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Literal
 
-from crowdbench.card import Card
 from crowdbench.files import FileDigest
 from crowdbench.record import Run
 from reports.published import Entry
@@ -13,6 +13,8 @@ Likeness = Literal["same", "maybe", "other"]
 # Boxes that are the same ones wherever they are used; the name of a detector does not tell its
 # boxes.
 _CERTAIN_BOXES = ("gt", "none")
+# Of all multi-scale tests in the papers.
+_MULTI_SCALE = "0.5+1+2"
 
 
 def measured_boxes(run: Run) -> str:
@@ -34,17 +36,36 @@ def has_random_weights(run: Run) -> bool:
     return run.predictor.card.needs_weights and weights_of(run) is None
 
 
-def likeness(card: Card, entry: Entry) -> Likeness:
-    """Return whether a row is of the card's method, backbone and input size.
+def scales_of(run: Run) -> str:
+    """Return the scales at which the run's network saw the images; ``1`` where it has no choice."""
+    return run.predictor.options.get("scales", "1")
+
+
+def _is_as_published(run: Run) -> bool:
+    """Return whether the options of a run's predictor are as in papers."""
+    return all(
+        any(
+            fnmatchcase(run.predictor.options.get(option.name, ""), pattern)
+            for pattern in option.published
+        )
+        for option in run.predictor.card.options
+        if option.published
+    )
+
+
+def likeness(run: Run, entry: Entry) -> Likeness:
+    """Return whether a row is of the run's method, backbone, input size and test scales.
 
     ``maybe`` where card or paper leave one of them open, or where it was concluded from other
-    figures. Refined poses and several test scales are another method.
+    figures. Refined poses are another method, and so are options that no paper has.
     """
-    settings = entry.settings
+    settings, card = entry.settings, run.predictor.card
+    has_several = settings.get("test") == "multi-scale"
     if (
         entry.method not in card.published
         or settings.get("refinement")
-        or settings.get("test") == "multi-scale"
+        or scales_of(run) != (_MULTI_SCALE if has_several else "1")
+        or not _is_as_published(run)
     ):
         return "other"
     found: Likeness = "maybe" if "method" in entry.inferred else "same"
@@ -64,7 +85,7 @@ def is_same_setting(run: Run, entry: Entry) -> bool:
     row on a detector's boxes. Random weights are no setting of a paper.
     """
     return (
-        likeness(run.predictor.card, entry) == "same"
+        likeness(run, entry) == "same"
         and measured_boxes(run) == entry.boxes
         and entry.boxes in _CERTAIN_BOXES
         and not entry.inferred

@@ -107,6 +107,7 @@ def _describe(
         counts=metrics.counts,
         curves=metrics.curves,
         pck_curves=() if metrics.pose3d is None else metrics.pose3d.curves,
+        keypoint_errors=metrics.keypoint_errors,
         notes=metrics.notes,
     )
 

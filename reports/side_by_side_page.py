@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from crowdbench.terminal import DIFFERENCE_UNITS, UNIT_SIGNS, number
+from reports import keypoint_errors
 from reports import side_by_side_findings as findings
 from reports import side_by_side_wording as wording
 from reports.intervals import difference_text
@@ -46,6 +47,7 @@ def comparison_page(
         signatures=wording.signature_lines(comparison.runs),
         wording=wording,
         findings=findings,
+        errors=keypoint_errors,
         differences_title=DIFFERENCES_TITLE,
     )
 

@@ -10,13 +10,14 @@ from crowdbench.results import (
     Bootstrap,
     ConditionDescription,
     ConditionRow,
+    KeypointErrors,
     Metric,
     Paired,
     PckCurve,
     PrecisionCurve,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +39,7 @@ class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         counts: images, persons and poses by kind.
         curves: precision over recall at OKS 0.50 and 0.75; empty for 3D poses.
         pck_curves: 3DPCK over its threshold, of each kind; empty for 2D poses.
+        keypoint_errors: what is wrong with keypoints of persons that it found; null for 3D poses.
         notes: what a reader should know about it.
     """
 
@@ -54,6 +56,7 @@ class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counts: dict[str, int]
     curves: tuple[PrecisionCurve, ...]
     pck_curves: tuple[PckCurve, ...]
+    keypoint_errors: KeypointErrors | None
     notes: tuple[str, ...]
 
 

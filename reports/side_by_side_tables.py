@@ -24,6 +24,8 @@ from reports.intervals import (
     interval_of,
     paired_data,
 )
+from reports.keypoint_errors import TITLE as ERRORS_TITLE
+from reports.keypoint_errors import compared_errors_table
 from reports.naming import file_name
 from reports.side_by_side_findings import main_findings, row_findings
 from reports.side_by_side_record import ComparedCondition, ComparedMetric, ComparedRow, Comparison
@@ -48,12 +50,14 @@ class ComparisonTables(NamedTuple):
             else None.
         conditions: by condition, its rows.
         robustness: the figures that sum up the conditions; without rows if there are none.
+        errors: what is wrong with keypoints; without rows if no run has any labelled.
     """
 
     metrics: Table
     differences: Table | None
     conditions: dict[str, Table]
     robustness: Table
+    errors: Table
 
     def save(self, folder: Path) -> None:
         """Write all tables that have rows into a folder."""
@@ -61,8 +65,9 @@ class ComparisonTables(NamedTuple):
             table.save(folder)
         if self.differences is not None:
             self.differences.save(folder)
-        if self.robustness.cells:
-            self.robustness.save(folder)
+        for table in (self.robustness, self.errors):
+            if table.cells:
+                table.save(folder)
 
 
 def comparison_tables(comparison: Comparison) -> ComparisonTables:
@@ -72,6 +77,7 @@ def comparison_tables(comparison: Comparison) -> ComparisonTables:
         differences_table(comparison),
         condition_tables(comparison),
         robustness_table(comparison),
+        compared_errors_table(comparison),
     )
 
 
@@ -88,6 +94,8 @@ def print_comparison(comparison: Comparison, path: Path) -> None:
         _print_lines(row_findings(comparison, condition))
     if tables.robustness.cells:
         _print_table("Robustness", tables.robustness)
+    if tables.errors.cells:
+        _print_table(f"{ERRORS_TITLE}: keypoints of the persons that were found", tables.errors)
     print(legend(comparison))
     for line in left_out_lines(comparison):
         print(f"left out: {line}")

@@ -9,6 +9,8 @@ from crowdbench.errors import UsageError
 from crowdbench.files import TEMPORARY, write_json, write_text
 from crowdbench.markup import markdown_code, markdown_fence, markdown_list, markdown_text
 from crowdbench.protocol_differences import join_names
+from reports.keypoint_errors import COMPARED_REMARK, errors_legend
+from reports.keypoint_errors import TITLE as ERRORS_TITLE
 from reports.side_by_side_findings import main_findings, row_findings
 from reports.side_by_side_page import comparison_page
 from reports.side_by_side_plots import comparison_plots
@@ -30,7 +32,10 @@ RECORD = "comparison.json"
 _CONTENT = (
     "comparison.md",
     "index.html",
-    *(f"tables/{name}.*" for name in ("metrics", "differences", "robustness", "condition-*")),
+    *(
+        f"tables/{name}.*"
+        for name in ("metrics", "differences", "robustness", "condition-*", "keypoint-errors")
+    ),
     *(f"plots/{name}.*" for name in ("precision-recall", "pck-curve", "condition-*")),
 )
 
@@ -88,6 +93,7 @@ def _paragraphs(comparison: Comparison, tables: ComparisonTables) -> list[str]:
         markdown_text(legend(comparison)),
         "Plots are in `plots/`, all tables in `tables/`; `index.html` shows both.",
         *_conditions(comparison, tables),
+        *_errors(tables),
         *_listed("Left out", left_out_lines(comparison)),
         *_listed("Noticed", noticed_lines(runs)),
         "## Protocol",
@@ -119,6 +125,16 @@ def _conditions(comparison: Comparison, tables: ComparisonTables) -> list[str]:
     if tables.robustness.cells:
         paragraphs += ["## Robustness", tables.robustness.folded_if_long(), ROBUSTNESS_LEGEND]
     return paragraphs
+
+
+def _errors(tables: ComparisonTables) -> list[str]:
+    if not tables.errors.cells:
+        return []
+    return [
+        f"## {ERRORS_TITLE}",
+        tables.errors.folded_if_long(),
+        markdown_text(f"{errors_legend()} {COMPARED_REMARK}"),
+    ]
 
 
 def _differences(tables: ComparisonTables) -> list[str]:

@@ -17,7 +17,7 @@ _PLOT_ENDINGS = ("svg", "png")
 _OURS = (
     *("condition-*", "precision-recall", "oks-histogram", "crowd", "keypoints"),
     *("pck-curve", "averages", "sequences", "joint-groups", "joints", "worst-persons"),
-    *("attention", "attention-*"),
+    *("attention", "attention-*", "keypoint-errors", "keypoint-errors-*"),
 )
 
 

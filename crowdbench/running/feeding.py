@@ -13,7 +13,7 @@ import numpy as np
 
 from crowdbench.datasets.image_files import read_image
 from crowdbench.datasets.split import Split
-from crowdbench.errors import CrowdbenchError, MissingError
+from crowdbench.errors import CrowdbenchError, InputError, MissingError
 from crowdbench.predictor import Batch, Predictor
 from crowdbench.results import SkippedImage
 from crowdbench.structures import Array, Boxes
@@ -123,9 +123,14 @@ class _Reader:
             except CrowdbenchError as error:
                 inputs.append(None)
                 faults.append(str(error))
-            else:
+                continue
+            try:
                 inputs.append(self._predictor.prepare(image, here))
                 faults.append(None)
+            except InputError as error:
+                images = self._split.images
+                inputs.append(None)
+                faults.append(f"{images.file_names[row]} (image {images.ids[row]}): {error}")
         return _Read(tuple(inputs), tuple(faults))
 
     def _boxes_of(self, part: Part) -> Boxes:

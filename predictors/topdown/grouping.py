@@ -29,6 +29,7 @@ GROUPING = Option(
     "nearest to make N, or none. Default, as published: all with annotated boxes, single with "
     "detected ones",
     ("single", "window:2", "window:4", "window:6", "all"),
+    published=("all", "single"),
 )
 _FORM = re.compile(r"(all|single)|(window|nearest):([1-9][0-9]{0,5})")
 

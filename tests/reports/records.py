@@ -115,6 +115,7 @@ def make_network_run(
     images: int = 2500,
     limit: int | None = None,
     boxes: str = "gt",
+    **options: str,
 ) -> Run:
     """Return a run of a network, without `weights` of a random one."""
     run = make_run(split, images=images, limit=limit, boxes=boxes, scores="box*mean(keypoints>0.2)")
@@ -130,7 +131,7 @@ def make_network_run(
     return msgspec.structs.replace(
         run,
         split=msgspec.structs.replace(run.split, skeleton=load_skeleton(skeleton)),
-        predictor=PredictorFacts(card, Merging("oks-nms", 0.9), inputs, {}),
+        predictor=PredictorFacts(card, Merging("oks-nms", 0.9), inputs, options),
         protocol=protocol,
         signature=protocol.signature,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from crowdbench.card import Card
+from crowdbench.card import Card, Option
 from predictors import hrnet, mipnet, simplebaseline
 from reports.published import Entry, Source, load_published
 from reports.same_setting import has_random_weights, is_same_setting, likeness
@@ -68,12 +68,39 @@ def test_every_network_of_ours_has_one_published_row_of_its_setting(card: Card) 
 def test_a_row_is_of_the_same_method_backbone_and_input_size_only_where_the_paper_says_so(
     entry: Entry, expected: str
 ) -> None:
-    assert likeness(MIPNET, entry) == expected
+    assert likeness(make_network_run(), entry) == expected
 
 
 @pytest.mark.parametrize("fact", ["backbone", "input_size"])
 def test_a_card_that_leaves_a_fact_open_has_no_row_that_is_surely_the_same(fact: str) -> None:
-    assert likeness(replace(MIPNET, **{fact: ""}), make_entry()) == "maybe"
+    run = make_network_run(replace(MIPNET, **{fact: ""}))
+    assert likeness(run, make_entry()) == "maybe"
+
+
+@pytest.mark.parametrize(
+    ("scales", "test", "expected"),
+    [
+        ("1", None, "same"),
+        ("1", "multi-scale", "other"),
+        ("0.5+1+2", "multi-scale", "same"),
+        ("0.5+1+2", "single-scale", "other"),
+        ("0.5+1+2", None, "other"),
+        ("1+2", "multi-scale", "other"),
+    ],
+)
+def test_a_row_is_of_the_test_scales_of_the_run(
+    scales: str, test: str | None, expected: str
+) -> None:
+    run = make_network_run(scales=scales)
+    assert likeness(run, make_entry(settings={"test": test})) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("on", "same"), ("file", "same"), ("off", "other")]
+)
+def test_options_that_no_paper_has_make_another_method(value: str, expected: str) -> None:
+    card = replace(MIPNET, options=(Option("pairing", (), "", published=("on", "f*")),))
+    assert likeness(make_network_run(card, pairing=value), make_entry()) == expected
 
 
 @pytest.mark.parametrize(
