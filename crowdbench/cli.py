@@ -202,12 +202,13 @@ def compare(
 @takes(JobOptions, ConditionOptions)
 def ablate(
     vary: Annotated[
-        str,
+        list[str],
         typer.Option(
             "--vary",
             metavar="NAME[=V1,V2,...]",
             help="Option of the predictor, and the values to compare; differences are to the "
-            "first. [default values: those that `crowdbench ls predictors NAME` shows]",
+            "first. Several: all of their values together. [default values: those that "
+            "`crowdbench ls predictors NAME` shows]",
             show_default=False,
         ),
     ],
@@ -227,6 +228,8 @@ def ablate(
 
     \b
     crowdbench ablate --predictor i2r-net-tiny --split synthcrowd-test --vary grouping
+    crowdbench ablate --predictor pinet-tiny --split synthcrowd-test --vary refinement \\
+        --vary merging
     crowdbench ablate --predictor i2r-net-tiny --split synthcrowd-test \\
         --vary grouping=single,window:2,all --limit 200
 

@@ -1,7 +1,8 @@
-"""An ablation: a run for each value of an option of a predictor, to be set side by side."""
+"""An ablation: a run for each value of options of a predictor, to be set side by side."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from crowdbench.running.steps import (
 
 
 class Varied(NamedTuple):
-    """What an ablation varies.
+    """An option that an ablation varies.
 
     Attributes:
         option: its name.
@@ -119,21 +120,28 @@ def _folder_name(option: str, value: str) -> str:
     return "=".join(re.sub(r"[^A-Za-z0-9_.+]+", "-", part).strip("-.") for part in (option, value))
 
 
-def ablate_job(job: Job, vary: str) -> Ablation:
+def ablate_job(job: Job, vary: Sequence[str]) -> Ablation:
     """Predict and score with each value of an option; return where the runs are.
 
-    A finished run of the same request is used as it is, an unfinished one goes on. What is wrong
-    with any of the values is found before the first is run.
+    Of several options, every value of the first is run with every one of the others. A finished run
+    of the same request is used as it is, an unfinished one goes on. What is wrong with any of the
+    values is found before the first is run.
 
     Args:
         job: what to do; `Job.output` is the folder that gets the folders of the runs.
-        vary: the option, see `parse_vary`.
+        vary: the options, see `parse_vary`.
+
+    Raises:
+        UsageError: if one of them is given twice; see `parse_vary`, too.
     """
     card = load_predictor(job.predictor).card
-    varied = parse_vary(card, vary, job.option)
+    varied = [parse_vary(card, text, job.option) for text in vary]
+    names = [each.option for each in varied]
+    if again := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"--vary {again} is given twice: give all its values at once")
     material = gather_job(job)
     split = material.needs.split.name
-    root = job.output or Path("runs") / f"{short_name(job, card)}@{split}-by-{varied.option}"
+    root = job.output or Path("runs") / f"{short_name(job, card)}@{split}-by-{'-'.join(names)}"
     if root.exists() and (not root.is_dir() or RunFolder(root).has(Run)):
         what = "a run folder" if root.is_dir() else "a file"
         raise UsageError(f"{root} is {what}: choose a folder for all runs with --output")
@@ -158,16 +166,16 @@ def ablate_job(job: Job, vary: str) -> Ablation:
     )
 
 
-def _parts(job: Job, material: Material, root: Path, varied: Varied) -> list[_Part]:
+def _parts(job: Job, material: Material, root: Path, varied: Sequence[Varied]) -> list[_Part]:
     """Return the runs; nothing is done yet."""
     parts: list[_Part] = []
     runs: dict[str, Run] = {}
-    for value in varied.values:
-        choice = f"{varied.option}={value}"
-        name = one_line(choice)
-        own = replace(
-            job, option=(*job.option, choice), output=root / _folder_name(varied.option, value)
-        )
+    for values in itertools.product(*(each.values for each in varied)):
+        pairs = [(each.option, value) for each, value in zip(varied, values, strict=True)]
+        choices = [f"{option}={value}" for option, value in pairs]
+        name = one_line(" ".join(choices))
+        place = "_".join(itertools.starmap(_folder_name, pairs))
+        own = replace(job, option=(*job.option, *choices), output=root / place)
         with _naming(name):
             plan = plan_job(own, material)
             is_finished = (

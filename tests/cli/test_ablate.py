@@ -168,6 +168,20 @@ def test_other_options_hold_for_all_runs(here: Crowdbench, tmp_path: Path) -> No
     assert loads(tmp_path) == ["7", "0", "0", "7"]
 
 
+def test_of_several_options_every_value_is_run_with_every_other(
+    here: Crowdbench, tmp_path: Path
+) -> None:
+    common = ("--limit", "2", "--conditions", "none", "-q")
+    done = here(*ASKED, *common, "--vary", "move=none,by:7", "--vary", "mirror=no,yes")
+    assert done.returncode == 0, done.stderr
+    root = Path("runs/mine@annotations-by-move-mirror")
+    assert [run["name"] for run in compared(tmp_path, root)["runs"]] == [
+        "move=none mirror=no", "move=none mirror=yes", "move=by:7 mirror=no", "move=by:7 mirror=yes"
+    ]  # fmt: skip
+    assert (tmp_path / root / "move=by-7_mirror=yes/metrics.json").is_file()
+    assert loads(tmp_path) == ["0", "0", "7", "7"]
+
+
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
@@ -182,6 +196,7 @@ def test_other_options_hold_for_all_runs(here: Crowdbench, tmp_path: Path) -> No
             ("--vary", "move", "--option", "move=none"), 2,
             "--option move and --vary move do not go together",
         ),
+        (("--vary", "move", "--vary", "move=none,by:1"), 2, "--vary move is given twice"),
         (("--vary", "move", "--option", "mirrro=yes"), 2, "'mirrro'; did you mean mirror?"),
         (("--vary", "move", "--split", "nowhere"), 2, "give either --split NAME or --annotations"),
         (("--vary", "move", "--boxes", "none.json"), 3, "boxes not found at none.json"),
