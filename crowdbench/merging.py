@@ -1,25 +1,19 @@
-"""Merging: candidates become final poses by dropping those that repeat a better one."""
+"""Merging: candidates become final poses, one for each person."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 import numpy as np
 
 from crowdbench.errors import InputError, UsageError
-from crowdbench.metrics.matching import rank_poses
-from crowdbench.metrics.oks import pairs_within
+from crowdbench.near_joints import drop_near
+from crowdbench.pose_fusion import drop_similar, fuse_similar
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array, Poses
 
-_EPS = np.spacing(1.0)
-# Pairs per block, so that every temporary array stays small: of those that are compared at once,
-# and of those of whole images that are held at once.
-_BLOCK = 4096
-_PAIRS = 1 << 20
+Rule = Literal["none", "oks-nms", "oks-fusion", "near-joints"]
 
 
 class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,20 +21,46 @@ class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         rule: ``none``: they are final as they are; ``oks-nms``: a candidate is dropped when a
-            better one of its image that stays is too similar.
-        oks: the similarity above which it is dropped.
+            better one of its image that stays is too similar; ``oks-fusion``: candidates that are
+            too similar are fused into one pose, see `crowdbench.pose_fusion.fuse_similar`;
+            ``near-joints``: one of those whose joints are close together stays, see
+            `crowdbench.near_joints.drop_near`.
+        oks: of the rules by OKS, the similarity above which two are too similar.
         sigmas: constants of OKS that merging has other than the evaluation, by keypoint.
+        share: of ``near-joints``, the distance below which joints are close, as a part of the
+            diagonal of a pose's extent.
+        joints: of ``near-joints``, how many joints may be close without the two being near.
+        most: of ``near-joints``, how many poses of an image stay; 0 for no limit.
     """
 
-    rule: Literal["none", "oks-nms"] = "none"
+    rule: Rule = "none"
     oks: float = 0.9
     sigmas: dict[str, float] = {}
+    share: float = 0.05
+    joints: int = 8
+    most: int = 30
 
     def __str__(self) -> str:
         if self.rule == "none":
             return "none"
+        if self.rule == "near-joints":
+            return f"near-joints({self.share:g},>{self.joints},{self.most or 'all'})"
         others = "".join(f",{name}={sigma:g}" for name, sigma in sorted(self.sigmas.items()))
         return f"{self.rule}({self.oks:g}{others})"
+
+    @property
+    def needs_areas(self) -> bool:
+        """Whether candidates are compared by OKS, for which they need `Poses.areas`."""
+        return self.rule in ("oks-nms", "oks-fusion")
+
+    @property
+    def is_by_choice(self) -> bool:
+        """Whether candidates can be chosen by their boxes and merged anew for every choice.
+
+        The other rules are for candidates without box scores: they make new poses, or visit the
+        candidates in an order that means nothing once some are left out.
+        """
+        return self.rule in ("none", "oks-nms")
 
     def sigmas_for(self, skeleton: Skeleton) -> Array:
         """Return (K,) float64: the constants of OKS that merging has.
@@ -68,7 +88,7 @@ def merge(poses: Poses, taking_part: Array, merging: Merging, sigmas: Array) -> 
     Args:
         poses: D candidates; for ``oks-nms`` with their `areas`.
         taking_part: (D, V) bool, the candidates of each choice.
-        merging: the rule.
+        merging: a rule that `is_by_choice`.
         sigmas: (K,) constants of OKS, see `Merging.sigmas_for`.
 
     Returns:
@@ -76,60 +96,44 @@ def merge(poses: Poses, taking_part: Array, merging: Merging, sigmas: Array) -> 
 
     Raises:
         InputError: if ``oks-nms`` is asked for and the candidates have no areas.
-
-    Source: ``oks_nms`` of SimpleBaseline and HRNet: by falling score, OKS over all keypoints
-    whatever their confidence, with the mean of the two areas; what is at most `oks` stays.
-    Deviation: of equal scores the earlier candidate wins, while there the order of equal scores is
-    arbitrary.
     """
+    assert merging.is_by_choice
+    _check_areas(poses, merging)
     if merging.rule == "none":
         return taking_part
-    if poses.areas is None:
-        raise InputError("oks-nms needs the areas of the candidates, which this predictor left out")
-    order = rank_poses(poses.scores, poses.image_index)
-    ranked, stays = poses.take(order), taking_part[order]
-    for rows in _blocks_of_images(ranked.image_index):
-        stays[rows] = _merge_block(ranked.take(rows), stays[rows], merging.oks, sigmas)
-    kept = np.empty_like(stays)
-    kept[order] = stays
-    return kept
+    return drop_similar(poses, taking_part, merging.oks, sigmas)
 
 
-def _blocks_of_images(image_index: Array) -> Iterator[slice]:
-    """Yield the rows of consecutive images that together have not too many pairs."""
-    _, first, n = np.unique(image_index, return_index=True, return_counts=True)
-    block = (n * (n - 1) // 2).cumsum() // _PAIRS
-    starts = first[np.flatnonzero(np.diff(block, prepend=-1))].tolist()
-    for start, stop in itertools.pairwise([*starts, len(image_index)]):
-        yield slice(start, stop)
+def final_poses(poses: Poses, merging: Merging, sigmas: Array) -> Poses:
+    """Return what merging makes of all candidates, by any rule.
+
+    Args:
+        poses: D candidates; for the rules by OKS with their `areas`.
+        merging: the rule.
+        sigmas: (K,) constants of OKS, see `Merging.sigmas_for`.
+
+    Returns:
+        The final poses of an image in the order of the candidates that they are, or that were the
+        best of those they were fused from.
+
+    Raises:
+        InputError: if a rule by OKS is asked for and the candidates have no areas.
+    """
+    _check_areas(poses, merging)
+    match merging.rule:
+        case "none":
+            return poses
+        case "oks-nms":
+            everything = np.ones((len(poses), 1), bool)
+            return poses.take(drop_similar(poses, everything, merging.oks, sigmas)[:, 0])
+        case "oks-fusion":
+            return fuse_similar(poses, merging.oks, sigmas)
+        case "near-joints":
+            return poses.take(drop_near(poses, merging.share, merging.joints, merging.most))
 
 
-def _merge_block(ranked: Poses, stays: Array, limit: float, sigmas: Array) -> Array:
-    """Return which of the candidates stay, (D, V) bool; in each image the best comes first."""
-    better, worse = _similar_pairs(ranked, limit, sigmas)
-    # A turn for each rank of the better candidate in its image: all images at once, and nothing
-    # within a turn depends on another pair of the same turn.
-    image = ranked.image_index
-    rank = better - np.searchsorted(image, image[better])
-    by_turn = np.argsort(rank, kind="stable")
-    bounds = np.searchsorted(rank[by_turn], np.arange(int(rank.max(initial=-1)) + 2))
-    stays = stays.copy()
-    for start, stop in itertools.pairwise(bounds.tolist()):
-        pairs = by_turn[start:stop]
-        stays[worse[pairs]] &= ~stays[better[pairs]]
-    return stays
-
-
-def _similar_pairs(poses: Poses, limit: float, sigmas: Array) -> tuple[Array, Array]:
-    """Return the rows of all pairs of an image whose OKS is above the limit, the better first."""
-    assert poses.areas is not None
-    first, second = pairs_within(poses.image_index)
-    similar = np.zeros(len(first), bool)
-    variances = (sigmas * 2) ** 2
-    for start in range(0, len(first), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        a, b = first[rows], second[rows]
-        squared = ((poses.keypoints[a] - poses.keypoints[b]) ** 2).sum(-1) / variances
-        squared /= ((poses.areas[a] + poses.areas[b]) / 2 + _EPS)[:, None] * 2
-        similar[rows] = np.exp(-squared).mean(1) > limit
-    return first[similar], second[similar]
+def _check_areas(poses: Poses, merging: Merging) -> None:
+    if merging.needs_areas and poses.areas is None and len(poses):
+        raise InputError(
+            f"{merging.rule} needs the areas of the candidates, which this predictor left out"
+        )

@@ -21,7 +21,7 @@ from crowdbench.protocol import Protocol
 from crowdbench.results import Metrics, WorstImages
 from crowdbench.skeletons import Skeleton
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

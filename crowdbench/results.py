@@ -116,6 +116,60 @@ class KeypointMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     oks: float | None
 
 
+class ErrorCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many keypoints have each label; docs/metrics.md says what the labels are.
+
+    Attributes:
+        name: of the keypoint, or the label of the row.
+        good: at the place where the person's keypoint is.
+        jitter: near it.
+        inversion: at the place of the same person's keypoint on the other side of the body.
+        swap: at the place of another person's keypoint.
+        miss: near nothing of these.
+    """
+
+    name: str
+    good: int
+    jitter: int
+    inversion: int
+    swap: int
+    miss: int
+
+    @property
+    def n(self) -> int:
+        """All of them."""
+        return self.good + self.jitter + self.inversion + self.swap + self.miss
+
+
+class KeypointErrors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is wrong with the labelled keypoints of the persons that were found.
+
+    Attributes:
+        rule: how a keypoint gets its label: by the ``closest`` of all points it could have meant.
+        oks: persons that are matched at this OKS count as found.
+        n_persons: how many of them have labelled keypoints.
+        keypoints: by keypoint; null when there is no public ground truth.
+        by_overlap: by row of the condition ``person-iou``, over all keypoints; empty where that has
+            no rows.
+        reason: why there are no keypoints to count; null when there are some.
+    """
+
+    rule: Literal["closest"]
+    oks: float
+    n_persons: int
+    keypoints: tuple[ErrorCounts, ...] | None
+    by_overlap: tuple[ErrorCounts, ...]
+    reason: str | None
+
+    @property
+    def total(self) -> ErrorCounts:
+        """The sums over all keypoints."""
+        labels = ErrorCounts.__struct_fields__[1:]
+        rows = self.keypoints or ()
+        sums = [sum(getattr(row, label) for row in rows) for label in labels]
+        return ErrorCounts("all keypoints", *sums)
+
+
 class ConditionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The metrics under one condition: at one threshold, or in one bin.
 
@@ -290,6 +344,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         notes: what a reader should know.
         pose3d: what only 3D poses have; null for 2D poses.
         bootstrap: how the intervals were made; null if there are none.
+        keypoint_errors: what is wrong with keypoints; null for 3D poses.
     """
 
     schema_version: int
@@ -309,6 +364,7 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...]
     pose3d: Pose3DFacts | None = None
     bootstrap: Bootstrap | None = None
+    keypoint_errors: KeypointErrors | None = None
 
 
 class DrawnPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -175,6 +175,7 @@ class Poses:
         joints_mm: (D, K, 3) float64 mm in the axes of the camera, see `Truth3D`; None for 2D poses.
         person_ids: (D,) int64 annotation id of the person that each pose was made for, -1 for none;
             None where nothing says so.
+        ranks: (D,) float64, what merging chooses by where that is not the score; or None.
     """
 
     image_index: Array
@@ -188,6 +189,7 @@ class Poses:
     areas: Array | None = None
     joints_mm: Array | None = None
     person_ids: Array | None = None
+    ranks: Array | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

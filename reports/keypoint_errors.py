@@ -23,8 +23,8 @@ _SORTED_BY = {"keypoints": "keypoints"} | {
 }
 _COLUMNS = ("keypoints", *LABELS, *(f"{label}_share" for label in LABELS))
 OVERLAP_LEGEND = (
-    "All keypoints of the persons in each bin of the highest IoU of their box with another, as the "
-    "condition of that name has them."
+    "All keypoints of the same persons, by the highest IoU of a person's box with another: in the "
+    "bins of the condition person-iou."
 )
 COMPARED_REMARK = (
     "Each run has the keypoints of the persons that it found: a run that finds fewer persons, and "
@@ -121,9 +121,9 @@ def errors_legend(n_persons: int | None = None) -> str:
         f"Of the labelled keypoints of {who} that were matched at OKS {MATCH_OKS:.2f}. Similarity "
         "is the term of OKS for one keypoint, taken to the same keypoint of all annotated persons "
         "of the image and to its partner on the other side of their bodies; the closest of these "
-        f"gives the label. Good: the person's own, similarity {good} or more; jitter: the person's "
-        f"own, {near} to {good}; inversion: the person's partner, {near} or more; swap: another "
-        f"person's, {near} or more; miss: none reaches {near}."
+        f"gives the label (rule closest). Good: the person's own, similarity {good} or more; "
+        f"jitter: the person's own, {near} to {good}; inversion: the person's partner, {near} or "
+        f"more; swap: another person's, {near} or more; miss: none reaches {near}."
     )
 
 

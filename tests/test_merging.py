@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crowdbench import merging
+from crowdbench import pose_pairs
+from crowdbench.candidates import no_poses
 from crowdbench.errors import InputError, UsageError
-from crowdbench.merging import Merging, merge
+from crowdbench.merging import Merging, Rule, final_poses, merge
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14
 from crowdbench.structures import Poses
 from tests.conditions.arrays import poses_of
@@ -67,6 +70,12 @@ def test_the_areas_are_needed() -> None:
         kept(poses_of(shifted(0), [1]))
 
 
+def test_final_poses_are_the_candidates_that_stay() -> None:
+    poses = poses_of(shifted(0, 1, 500), [0.5, 0.9, 0.1], areas=[1e4] * 3)
+    assert final_poses(poses, NMS, SIGMAS).scores.tolist() == [0.9, 0.1]
+    assert final_poses(poses, Merging(), SIGMAS) is poses
+
+
 def test_without_candidates_nothing_stays() -> None:
     poses = poses_of(np.zeros((0, 17, 2)), [], areas=[])
     assert merge(poses, np.ones((0, 3), bool), NMS, SIGMAS).shape == (0, 3)
@@ -81,7 +90,7 @@ def test_images_in_several_blocks_are_merged_as_in_one(monkeypatch: pytest.Monke
     whole = merge(poses, taking_part, NMS, SIGMAS)
     assert 0 < whole.sum() < taking_part.sum()
     for most in (1, 7, 50):
-        monkeypatch.setattr(merging, "_PAIRS", most)
+        monkeypatch.setattr(pose_pairs, "_PAIRS", most)
         assert np.array_equal(merge(poses, taking_part, NMS, SIGMAS), whole)
 
 
@@ -89,6 +98,39 @@ def test_the_rule_is_printed_with_its_number() -> None:
     assert str(Merging()) == "none"
     assert str(Merging("oks-nms", 0.9)) == "oks-nms(0.9)"
     assert str(Merging("oks-nms", 0.9, {"head": 0.062})) == "oks-nms(0.9,head=0.062)"
+    assert str(Merging("oks-fusion", 0.7)) == "oks-fusion(0.7)"
+    near = Merging("near-joints", share=0.15, joints=7, most=30)
+    assert str(near) == "near-joints(0.15,>7,30)"
+    assert str(msgspec.structs.replace(near, most=0)) == "near-joints(0.15,>7,all)"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Merging("oks-nms", 0.8, {"nose": 0.1}),
+        Merging("oks-fusion", 0.7),
+        Merging("near-joints", share=0.15, joints=7, most=0),
+    ],
+)
+def test_a_rule_is_the_same_after_it_was_in_a_record(rule: Merging) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(rule), type=Merging) == rule
+
+
+def test_a_rule_in_a_record_from_before_there_were_others_is_read() -> None:
+    old = b'{"rule": "oks-nms", "oks": 0.9, "sigmas": {}}'
+    assert msgspec.json.decode(old, type=Merging) == NMS
+
+
+def test_only_rules_that_drop_by_score_can_be_applied_anew_to_every_choice() -> None:
+    by_choice = {rule: Merging(rule).is_by_choice for rule in get_args(Rule)}
+    assert by_choice == {
+        "none": True, "oks-nms": True, "oks-fusion": False, "near-joints": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", get_args(Rule))
+def test_images_without_candidates_have_no_final_poses(rule: Rule) -> None:
+    assert len(final_poses(no_poses(17), Merging(rule), SIGMAS)) == 0
 
 
 def test_a_rule_may_have_its_own_constant_for_a_keypoint() -> None:
@@ -164,6 +206,21 @@ def plain_nms(poses: Poses, rows: list[int], limit: float) -> set[int]:
         else:
             stay.append(i)
     return set(stay)
+
+
+@settings(max_examples=100)
+@given(candidates(), st.sampled_from((0.3, 0.7, 0.9)))
+def test_merging_before_a_choice_by_score_is_merging_anew(
+    drawn: tuple[Poses, np.ndarray], limit: float
+) -> None:
+    # So the sweep over the poses' own scores may choose among final poses.
+    poses, _ = drawn
+    rule = Merging("oks-nms", limit)
+    thresholds = np.array([0.0, 0.25, 0.5, 1.0])
+    taking_part = poses.scores[:, None] >= thresholds
+    anew = merge(poses, taking_part, rule, SIGMAS)
+    once = merge(poses, everything(poses), rule, SIGMAS) & taking_part
+    assert np.array_equal(anew, once)
 
 
 @settings(max_examples=150)

@@ -27,7 +27,7 @@ class Subject:
     Attributes:
         truth: the persons of the split.
         skeleton: their keypoint layout.
-        candidates: the poses before merging.
+        candidates: the poses before merging, where they come with box scores; else final ones.
         sweep: for a predictor whose poses depend on the other boxes of the image, the candidates it
             made from the boxes of at least each score; None for all others.
         iou_among: whose boxes count in the IoU of persons.
@@ -63,7 +63,7 @@ class Row(NamedTuple):
         label: what tables and plots call it.
         threshold: of a threshold's row.
         bounds: low and high end of a bin's row.
-        poses: (D,) bool, the candidates that take part; they are merged anew.
+        poses: (D,) bool, the candidates that take part; they are merged anew unless they are final.
         persons: (P,) bool, the persons that are evaluated; the others are ignored, not deleted, so
             that a pose of theirs is no false positive.
         images: (I,) bool, the images that take part; the others are left out with their poses.
@@ -90,11 +90,13 @@ class Cut(NamedTuple):
         rows: in the order of their values.
         rule: what they choose by, in words and without the numbers.
         notes: what a reader should know.
+        axis: what the rows range over, where these data have something else than the condition.
     """
 
     rows: tuple[Row, ...]
     rule: str
     notes: tuple[str, ...] = ()
+    axis: str | None = None
 
 
 class UnavailableError(Exception):

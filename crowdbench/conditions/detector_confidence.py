@@ -14,6 +14,12 @@ USUAL = tuple(k / 10 for k in range(10))
 # Also where poses depend on the other boxes: what takes part are the candidates that the network
 # gives for those boxes alone. So curves of both kinds of predictors stand side by side.
 _RULE = "candidates whose box score is at least t take part, merged anew for every t"
+_OWN_RULE = "final poses whose own score is at least t take part"
+_OWN_AXIS = "least score of a pose"
+_OWN_NOTE = (
+    "the poses come without box scores, so in detector-confidence their own scores stand in for a "
+    "detector's confidence"
+)
 
 
 def _cut(subject: Subject, thresholds: Values) -> Cut:
@@ -59,15 +65,13 @@ def _swept(sweep: Mapping[float, Poses], at: Sequence[float]) -> tuple[Row, ...]
 
 
 def _cut_own_scores(poses: Poses, at: Sequence[float]) -> Cut:
-    """Return the rows of poses without box scores."""
+    """Return the rows of poses without box scores, which are final ones."""
     scores = poses.scores
     if len(scores) and (scores == scores[0]).all():
         raise UnavailableError(
             f"the poses come without box scores and all have the score {scores[0]:g} themselves"
         )
-    notes = [
-        "the poses come without box scores, so detector-confidence keeps poses by their own score"
-    ]
+    notes = [_OWN_NOTE]
     outside = int(((scores < 0) | (scores > 1)).sum())
     if outside:
         notes.append(
@@ -75,7 +79,7 @@ def _cut_own_scores(poses: Poses, at: Sequence[float]) -> Cut:
             "mean something else than for other methods"
         )
     rows = [Row(_label(t), threshold=t, poses=scores >= t) for t in at]
-    return Cut(tuple(rows), "poses whose own score is at least t take part", tuple(notes))
+    return Cut(tuple(rows), _OWN_RULE, tuple(notes), axis=_OWN_AXIS)
 
 
 def _first_of_box(poses: Poses) -> Array:

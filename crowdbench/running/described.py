@@ -110,9 +110,10 @@ def _row(row: Row, found: Part) -> ConditionRow:
 
 
 def _facts(condition: Condition, values: Values, cut: Cut | str) -> ConditionFacts:
+    own_axis = cut.axis if isinstance(cut, Cut) else None
     return ConditionFacts(
         title=condition.title,
-        axis=condition.axis,
+        axis=own_axis or condition.axis,
         rule=rule_words(cut, values) if isinstance(cut, Cut) else "",
         kind=condition.kind,
         selects=condition.selects,

@@ -10,6 +10,7 @@ import numpy as np
 
 from crowdbench.candidates import join_poses, no_poses
 from crowdbench.errors import UsageError
+from crowdbench.merging import Merging
 from crowdbench.predictor import Predictor
 from crowdbench.running.feeding import Fed
 from crowdbench.structures import FARTHEST, Poses
@@ -23,7 +24,7 @@ def predict_batch(predictor: Predictor, fed: Fed) -> Poses:
             the predictor, what was found and what was expected.
     """
     poses = predictor.predict(fed.batch)
-    fault = _fault(poses, fed)
+    fault = _fault(poses, fed) or _fault_of_merging(poses, predictor.settings.merging)
     if fault is not None:
         found, expected = fault
         raise UsageError(
@@ -60,6 +61,7 @@ def _fault(poses: Any, fed: Fed) -> tuple[str, str] | None:
         "areas": (n,),
         "joints_mm": (n, k, 3),
         "person_ids": (n,),
+        "ranks": (n,),
     }
     if fed.batch.split.skeleton.is_3d and poses.joints_mm is None:
         return "no joints_mm", f"joints in space, as {fed.batch.split.skeleton.name} has them"
@@ -80,4 +82,13 @@ def _fault(poses: Any, fed: Fed) -> tuple[str, str] | None:
         return "box_index without a box", f"rows of the {len(boxes.scores)} boxes"
     if (boxes.image_index[poses.box_index] != poses.image_index).any():
         return "poses of another image than their box", "image_index of the box"
+    return None
+
+
+def _fault_of_merging(poses: Poses, merging: Merging) -> tuple[str, str] | None:
+    """Return what the rule of merging cannot be applied to and what would be right, or None."""
+    if merging.needs_areas and poses.areas is None and len(poses):
+        return "no areas", f"areas, which merging {merging} compares poses with"
+    if poses.box_scores is not None and not merging.is_by_choice:
+        return "box_scores", f"none with merging {merging}, which is for poses without boxes"
     return None

@@ -16,7 +16,7 @@ from crowdbench.conditions.condition import Row, Subject
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets.split import LEVEL_LIMITS, Split
 from crowdbench.errors import InputError
-from crowdbench.merging import merge
+from crowdbench.merging import AS_THEY_ARE, Merging, final_poses, merge
 from crowdbench.metrics.catalogue import LEVEL_METRICS, METRICS
 from crowdbench.metrics.evaluation import Evaluation, SliceValues, Value, evaluate
 from crowdbench.metrics.sample import Sample
@@ -34,9 +34,11 @@ from crowdbench.results import (
 from crowdbench.results_format import write_results
 from crowdbench.running.crowd_images import crowd_images
 from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_conditions
+from crowdbench.running.keypoint_errors import count_errors, uncounted_errors
 from crowdbench.running.predict import sweep_thresholds
 from crowdbench.running.score_3d import score_poses_3d
 from crowdbench.running.worst_images import worst_images
+from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array, Poses
 
 _HISTOGRAM_EDGES = tuple(k / 20 for k in range(21))
@@ -110,7 +112,8 @@ def score_candidates(
         folder: of the run.
         run: what was asked.
         split: what the candidates are of.
-        candidates: poses before merging.
+        candidates: poses before merging. Those without box scores are merged once, and conditions
+            choose among what is left; others are merged anew for every choice.
         settings: the conditions to evaluate, resolved.
         with_sample: whether to make the sample.
     """
@@ -119,6 +122,10 @@ def score_candidates(
     if run.protocol.pose_area == "joints":
         # Neither here nor in the results file may an evaluator see boxes that it would measure.
         poses = replace(poses, boxes=None)
+    merging = run.predictor.merging
+    if poses.box_scores is None:
+        # No condition chooses boxes, so nothing is ever merged anew.
+        poses, merging = _final(poses, run), AS_THEY_ARE
     cuts: Cuts = []
     if split.truth is not None:
         sweep = None if run.predictor.boxes_independent else candidates.sweep
@@ -129,7 +136,9 @@ def score_candidates(
         metrics = _with_skipped(metrics, candidates.skipped)
         return Scored(metrics, worst, in_space if with_sample else None)
     rows = rows_of(cuts)
-    final, slices = _merged(poses, [row for _, row in rows if row.candidates is None], run)
+    final, slices = _merged(
+        poses, [row for _, row in rows if row.candidates is None], merging, split.skeleton
+    )
     left = poses if final is None else poses.take(final)
     write_results(folder.predictions, left, split.images.ids, split.category_id)
     if split.truth is None:
@@ -145,12 +154,14 @@ def score_candidates(
             found.append(next(parts))
             evaluations[0][1].append((condition, row.label))
             continue
-        final, _ = _merged(row.candidates, (), run)
-        own = evaluate(split.truth, row.candidates, sigmas, limits, final=final, slices=[Slice()])
+        own = evaluate(split.truth, _final(row.candidates, run), sigmas, limits, slices=[Slice()])
         found += own.slices
         evaluations.append((own, [None, (condition, row.label)]))
+    metrics = msgspec.structs.replace(
+        _metrics(run, result, cuts, found), keypoint_errors=count_errors(split, poses, result, cuts)
+    )
     return Scored(
-        _with_skipped(_metrics(run, result, cuts, found), candidates.skipped),
+        _with_skipped(metrics, candidates.skipped),
         WorstImages(
             SCHEMA_VERSION, worst_images(split, poses, result), crowd_images(split, poses, result)
         ),
@@ -198,7 +209,15 @@ def _as_scored(run: Run, settings: ConditionSettings, skipped: Sequence[SkippedI
     )
 
 
-def _merged(candidates: Poses, rows: Sequence[Row], run: Run) -> tuple[Array | None, list[Slice]]:
+def _final(candidates: Poses, run: Run) -> Poses:
+    """Return what merging makes of all candidates."""
+    merging = run.predictor.merging
+    return final_poses(candidates, merging, merging.sigmas_for(run.split.skeleton))
+
+
+def _merged(
+    candidates: Poses, rows: Sequence[Row], merging: Merging, skeleton: Skeleton
+) -> tuple[Array | None, list[Slice]]:
     """Return which candidates merging leaves, and the parts of the split that the rows stand for.
 
     Candidates that a row chooses are merged anew, all choices in one go. The first value is (D,)
@@ -206,9 +225,7 @@ def _merged(candidates: Poses, rows: Sequence[Row], run: Run) -> tuple[Array | N
     """
     choices = [np.ones(len(candidates), bool)]
     choices += [row.poses for row in rows if row.poses is not None]
-    merging = run.predictor.merging
-    sigmas = merging.sigmas_for(run.split.skeleton)
-    merged = merge(candidates, np.stack(choices, 1), merging, sigmas)
+    merged = merge(candidates, np.stack(choices, 1), merging, merging.sigmas_for(skeleton))
     final, *left = np.ascontiguousarray(merged.T)
     chosen = iter(left)
     slices = [
@@ -224,7 +241,10 @@ def _without_truth(run: Run, split: Split, n_poses: int) -> Metrics:
         for name, known in METRICS.items()
         if not known.is_3d and (split.has_levels or name not in LEVEL_METRICS)
     }
-    return whole_split(run, _numbers(values), {"images": len(split.images), "poses": n_poses})
+    counts = {"images": len(split.images), "poses": n_poses}
+    return msgspec.structs.replace(
+        whole_split(run, _numbers(values), counts), keypoint_errors=uncounted_errors(reason)
+    )
 
 
 def _metrics(run: Run, result: Evaluation, cuts: Cuts, by_row: Sequence[SliceValues]) -> Metrics:

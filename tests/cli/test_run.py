@@ -383,6 +383,9 @@ def test_a_split_without_public_ground_truth_leaves_predictions_and_says_why(
         assert "not public" in metric["reason"]
     assert len(json.loads((tmp_path / "r/predictions.json").read_text())) == len(predictions)
     assert json.loads(done.stdout)["bootstrap"] is None
+    errors = json.loads(done.stdout)["keypoint_errors"]
+    assert (errors["keypoints"], errors["n_persons"]) == (None, 0)
+    assert "not public" in errors["reason"]
     assert not (tmp_path / "r/matches.npz").exists()
     assert "not public" in (tmp_path / "r/report/report.md").read_text()
     checked = crowdbench("score", "r", "--quiet", "--check", "pycocotools")

@@ -103,7 +103,8 @@ def test_without_box_scores_the_pose_s_own_score_decides_and_that_is_said() -> N
     kept = [np.flatnonzero(row.poses).tolist() for row in cut.rows if row.poses is not None]
     assert kept == [[1, 2], [2]]
     assert [row.n_boxes for row in cut.rows] == [None, None]
-    assert "own score" in cut.rule
+    assert cut.rule == "final poses whose own score is at least t take part"
+    assert cut.axis == "least score of a pose"
     assert "without box scores" in cut.notes[0]
     assert "2 pose scores are outside 0 to 1" in cut.notes[1]
 

@@ -29,6 +29,8 @@ from crowdbench.results import (
     DrawnImage,
     DrawnPerson,
     DrawnPose,
+    ErrorCounts,
+    KeypointErrors,
     KeypointMetrics,
     Metric,
     Metrics,
@@ -180,6 +182,7 @@ def make_metrics(run: Run) -> Metrics:
             KeypointMetrics("left_shoulder", 6000, 5000, 0.8123456789012345, THIRD),
             KeypointMetrics("neck", 0, 0, None, None),
         ),
+        keypoint_errors=make_errors(),
         skipped_images=(),
         counts={
             "images": run.split.images,
@@ -194,6 +197,25 @@ def make_metrics(run: Run) -> Metrics:
             "missed_at_50": 1237,
         },
         notes=run.notes,
+    )
+
+
+def make_errors() -> KeypointErrors:
+    """Return 4,000 keypoints of 2,500 persons, of which 150 are another's."""
+    return KeypointErrors(
+        rule="closest",
+        oks=0.1,
+        n_persons=2500,
+        keypoints=(
+            ErrorCounts("left_shoulder", 2000, 700, 90, 110, 100),
+            ErrorCounts("neck", 800, 100, 0, 40, 60),
+            ErrorCounts("left_ankle", 0, 0, 0, 0, 0),
+        ),
+        by_overlap=(
+            ErrorCounts("0 - 0.1", 2500, 400, 40, 10, 50),
+            ErrorCounts("0.1 - 1", 300, 400, 50, 140, 110),
+        ),
+        reason=None,
     )
 
 

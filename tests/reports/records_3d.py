@@ -111,6 +111,7 @@ def make_metrics_3d(run: Run) -> Metrics:
         curves=(),
         oks_histogram=None,
         keypoints=(),
+        keypoint_errors=None,
         counts={
             "images": run.split.images,
             "images_without_poses": 8,

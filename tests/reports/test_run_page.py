@@ -14,6 +14,7 @@ import pytest
 
 from crowdbench.record import SCHEMA_VERSION, RunFolder
 from crowdbench.results import KeypointMetrics, Metric, WorstImages
+from crowdbench.running.keypoint_errors import uncounted_errors
 from reports.content import read_content
 from reports.markdown import markdown_page
 from reports.run_page import html_page
@@ -33,7 +34,9 @@ from tests.reports.records import (
     write_run,
 )
 
-SECTIONS = ("Noticed", "Metrics", "Conditions", "Keypoints", "Published results")
+SECTIONS = (
+    *("Noticed", "Metrics", "Conditions", "Keypoints", "Keypoint errors", "Published results"),
+)
 LAST_SECTIONS = ("Worst images", "Provenance")
 
 
@@ -57,7 +60,7 @@ def test_the_page_has_every_section(tmp_path: Path) -> None:
     assert "<h1>replay on crowdpose-val</h1>" in page
     assert page.count('<svg viewBox="0 0 ') == 6
     assert page.count('<svg class="drawing blank"') == 2
-    assert page.count('<table class="sortable">') == 7
+    assert page.count('<table class="sortable">') == 9
     assert f'<pre class="signature">{run.signature}</pre>' in page
     assert "OKS 0.31" in page
     assert page.count("The image files were not found") == 1
@@ -167,6 +170,7 @@ def test_a_split_without_public_ground_truth_has_a_page_of_dashes(tmp_path: Path
         worst=WorstImages(SCHEMA_VERSION, (), None),
         metrics={"AP": Metric(None, 0, True, reason), "AR": Metric(None, 0, True, reason)},
         keypoints=(),
+        keypoint_errors=uncounted_errors(reason),
         counts={"images": 20288, "poses": 5},
         conditions={},
         condition_facts={"size": msgspec.structs.replace(facts, reason=reason)},
@@ -175,7 +179,11 @@ def test_a_split_without_public_ground_truth_has_a_page_of_dashes(tmp_path: Path
         oks_histogram=None,
     )
     page = page_of(folder)
-    assert headings(page) == ["Metrics", "Conditions", "Published results", *LAST_SECTIONS]
+    assert headings(page) == [
+        *("Metrics", "Conditions", "Keypoint errors", "Published results"),
+        *LAST_SECTIONS,
+    ]
+    assert f"<p>Not counted: {reason}.</p>" in page
     assert f'<dd class="value">-</dd>\n<dd class="remark">{reason}</dd>' in page
     assert f"<p>Not evaluated: {reason}.</p>" in page
     assert '<svg viewBox="0 0 ' not in page

@@ -14,7 +14,16 @@ from crowdbench.card import Card
 from crowdbench.errors import InputError, MissingError, WriteError
 from crowdbench.files import FileDigest
 from crowdbench.record import SCHEMA_VERSION, RunFolder
-from crowdbench.results import ConditionFacts, KeypointMetrics, Metric, Metrics, SkippedImage
+from crowdbench.results import (
+    ConditionFacts,
+    ErrorCounts,
+    KeypointErrors,
+    KeypointMetrics,
+    Metric,
+    Metrics,
+    SkippedImage,
+)
+from crowdbench.running.keypoint_errors import uncounted_errors
 from reports.content import read_content
 from reports.markdown import markdown_page
 from reports.published import load_published
@@ -33,6 +42,8 @@ CONDITIONS = ("detector-confidence", "person-iou", "crowd-level")
 TABLES = (
     "metrics",
     "keypoints",
+    "keypoint-errors",
+    "keypoint-errors-by-overlap",
     "published",
     "robustness",
     *(f"condition-{c}" for c in CONDITIONS),
@@ -110,7 +121,7 @@ def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
     rows = rows_of(text)
     assert rows["AP"] == ["49.58", "7,074", ""]
     assert rows["AP50"] == ["30.00", "7,074", ""]
-    assert rows["left_shoulder"] == ["81.23", "6,000", "33.33", "5,000"]
+    assert "| left_shoulder |   81.23 |      6,000 |   33.33 |     5,000 |" in text
     assert "- 12 poses are of other categories\n" in text
     assert f"```text\n{run.signature}\n```" in text
     assert "2,000 images, 34 of them without poses; " in text
@@ -123,7 +134,7 @@ def test_the_report_says_what_was_measured(tmp_path: Path) -> None:
 
 
 def test_a_number_that_is_not_there_is_a_dash_with_the_reason(tmp_path: Path) -> None:
-    rows = rows_of(text_of(write_run(tmp_path, make_run())))
+    rows = rows_of(text_of(write_run(tmp_path, make_run(), keypoint_errors=None)))
     assert rows["AP_hard"] == ["-", "0", "no image of this level"]
     assert rows["AP_easy"] == ["33.33", "1,200", "no predictions in its images"]
     assert rows["neck"] == ["-", "0", "-", "0"]
@@ -300,6 +311,7 @@ def test_a_split_without_public_ground_truth_has_a_report_of_dashes(tmp_path: Pa
         make_run("coco-test-dev", images=20288),
         metrics={"AP": Metric(None, 0, True, reason), "AR": Metric(None, 0, True, reason)},
         keypoints=(),
+        keypoint_errors=uncounted_errors(reason),
         counts={"images": 20288, "poses": 5, "odd_ones": 1},
         conditions={},
         condition_facts={
@@ -349,6 +361,14 @@ def test_hostile_names_change_neither_the_page_nor_its_tables(tmp_path: Path) ->
         run,
         metrics={evil: Metric(None, 0, True, evil)},
         keypoints=(KeypointMetrics(evil, 1, 1, 0.5, 0.5),),
+        keypoint_errors=KeypointErrors(
+            "closest",
+            0.1,
+            1,
+            (ErrorCounts(evil, 1, 1, 1, 1, 1),),
+            (ErrorCounts(evil, 1, 1, 1, 1, 1),),
+            evil,
+        ),
         counts={evil: 1},
         skipped_images=(SkippedImage(1, evil),),
         conditions={evil: (make_row(evil, None, 0),)},
@@ -371,7 +391,8 @@ def test_hostile_names_change_neither_the_page_nor_its_tables(tmp_path: Path) ->
     assert "<script" not in html
     assert html.count("<h1>") == 1
     headings = [
-        *("Noticed", "Protocol", "Conditions", "Keypoints", "Published results", "Provenance")
+        *("Noticed", "Protocol", "Conditions", "Keypoints", "Keypoint errors"),
+        *("Published results", "Provenance"),
     ]
     assert [line for line in html.splitlines() if line.startswith("<h2>")] == [
         f"<h2>{heading}</h2>" for heading in headings
