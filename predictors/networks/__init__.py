@@ -25,7 +25,8 @@ class Variant:
     Attributes:
         builder: ``module:function``, the module relative to this package; the function takes the
             values of `config` and `overrides` by name and returns the network.
-        input_size: height and width of the crop in pixels that the variant was trained with.
+        input_size: height and width in pixels of the crops, or of what was cut out of images, that
+            the variant was trained with.
         config: the values that make it this variant.
         overrides: the values that a caller may replace, each with its default.
     """
@@ -93,6 +94,40 @@ _ROWS: tuple[
     ("i2r-net-hrformer-b-crowdpose", "i2r:build", _HRT, _JOINTS_14, (_SMALL,)),
     ("i2r-net-hrformer-b-ochuman", "i2r:build", _HRT, _JOINTS, (_SMALL,)),
 )
+# Bottom-up networks see whole images; names end with the height of those that they were trained on.
+# Name without that: builder, config, overrides, heights.
+_RELATION_OVERRIDES: Mapping[str, Any] = MappingProxyType(
+    {"num_joints": 17, "grm": True, "mfa": True}
+)
+_W32_HEADS = {"heat_channels": 32, "joint_channels": 15, "adaptive_blocks": 2}
+_W48_HEADS = {**_W32_HEADS, "heat_channels": 48}
+_DEKR_W32, _DEKR_W48 = {"width": 32, **_W32_HEADS}, {"width": 48, **_W48_HEADS}
+_ONE_CENTRE = {"n_parts": 1, "refinement": False}
+_PINET = {"width": 32, "n_parts": 3, "refinement": True, "graph": "dynamic", "graph_layers": 3}
+_BOTTOM_UP_ROWS: tuple[tuple[str, str, dict[str, Any], Mapping[str, Any], tuple[int, ...]], ...] = (
+    ("higherhrnet-w32", "higherhrnet:build", {"width": 32}, _JOINTS, (512, 640)),
+    ("higherhrnet-w48", "higherhrnet:build", {"width": 48}, _JOINTS, (640,)),
+    ("dekr-w32", "dekr:build", _DEKR_W32, _JOINTS, (512,)),
+    ("dekr-w48", "dekr:build", _DEKR_W48, _JOINTS, (640,)),
+    ("spm-w32", "pinet:build", {"width": 32, **_ONE_CENTRE}, _JOINTS, (512,)),
+    ("pinet-w32-coco", "pinet:build", {**_PINET, "graph_layers": 2}, _JOINTS, (512,)),
+    ("pinet-w32-crowdpose", "pinet:build", _PINET, _JOINTS_14, (512,)),
+    ("pinet-w32-ochuman", "pinet:build", _PINET, _JOINTS, (512,)),
+    (
+        "global-relation-w32",
+        "global_relation:build",
+        {**_DEKR_W32, "shrunk": True},
+        _RELATION_OVERRIDES,
+        (512,),
+    ),
+    (
+        "global-relation-w48",
+        "global_relation:build",
+        {**_DEKR_W48, "shrunk": True},
+        _RELATION_OVERRIDES,
+        (640,),
+    ),
+)
 # Of no paper: small enough to be trained on a CPU in half an hour. One module for each stage, and
 # branches of nearly the same width, as most of what poses need is seen at the highest resolution.
 _TINY: Mapping[str, Any] = MappingProxyType(
@@ -111,6 +146,38 @@ _I2R_TINY: Mapping[str, Any] = MappingProxyType(
         "doublings": 1,
     }
 )
+# On the same trunk; the offset of a keypoint is made of fewer channels, and of one block, so that a
+# step of training takes no more than twice the time of the trunk.
+_TINY_HEADS = {"heat_channels": 24, "joint_channels": 4, "adaptive_blocks": 1}
+_TINY_RELATION = {**_TINY, **_TINY_HEADS, "shrunk": True}
+# With the rows of the ablations of the papers: name, builder, config, overrides.
+_TINY_BOTTOM_UP: tuple[tuple[str, str, dict[str, Any], Mapping[str, Any]], ...] = (
+    ("dekr-tiny", "dekr:build", {**_TINY, **_TINY_HEADS}, _JOINTS),
+    ("pinet-tiny", "pinet:build", {**_PINET, **_TINY}, _JOINTS),
+    *(
+        (name, "pinet:build", {**_TINY, "n_parts": n, "refinement": False}, _JOINTS)
+        for name, n in (
+            ("spm-tiny", 1),
+            ("pinet-tiny-head", 1),
+            ("pinet-tiny-part-small", 6),
+            ("pinet-tiny-keypoint", 13),
+        )
+    ),
+    *(
+        (
+            name,
+            "global_relation:build",
+            _TINY_RELATION,
+            MappingProxyType({"num_joints": 17, "grm": grm, "mfa": mfa}),
+        )
+        for name, grm, mfa in (
+            ("grm-tiny", True, True),
+            ("grm-tiny-grm", True, False),
+            ("grm-tiny-mfa", False, True),
+            ("grm-tiny-plain", False, False),
+        )
+    ),
+)
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         f"{name}-{height}x{width}": Variant(
@@ -120,9 +187,18 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         for height, width in sizes
     }
     | {
+        f"{name}-{height}": Variant(builder, (height, height), MappingProxyType(config), overrides)
+        for name, builder, config, overrides, heights in _BOTTOM_UP_ROWS
+        for height in heights
+    }
+    | {
         "hrnet-tiny": Variant("hrnet:build", (128, 96), _TINY, _JOINTS),
         "mipnet-tiny": Variant("mipnet:build_hrnet", (128, 96), _TINY, _JOINTS_AND_MIMB),
         "i2r-net-tiny": Variant("i2r:build", (128, 96), _I2R_TINY, _JOINTS),
+    }
+    | {
+        name: Variant(builder, (256, 256), MappingProxyType(config), overrides)
+        for name, builder, config, overrides in _TINY_BOTTOM_UP
     }
 )
 
@@ -143,7 +219,8 @@ def create(variant: str, **overrides: Any) -> nn.Module:
         variant: one of `variants()`.
         overrides: values to replace: ``num_joints`` (17; 14 where CrowdPose is in the name); for
             MIPNet ``mimb``, four switches, one for each position of its modulation blocks; for
-            HRFormer ``relative_position_bias``.
+            HRFormer ``relative_position_bias``; for the Global Relation network ``grm`` and
+            ``mfa``, whether it has these modules.
 
     Raises:
         UnknownNameError: if there is no such variant.

@@ -21,6 +21,8 @@ from predictors.networks import VARIANTS, create
 Shapes = dict[str, tuple[int, ...]]
 # Where training programs put the weights, beside the optimiser's state; the first that is there.
 _WRAPPERS = ("latest_state_dict", "state_dict", "model")
+# What all names may begin with, after training on several devices or in half precision.
+_PREFIXES = ("module.", "1.")
 # Counters of batch-norm; checkpoints of old PyTorch versions have none, and inference needs none.
 _COUNTER = "num_batches_tracked"
 _JOINT_COUNTS = (17, 14)
@@ -49,7 +51,7 @@ def load_checkpoint(network: nn.Module, path: Path, variant: str) -> None:
         network: its parameters and buffers get the values, converted to their types.
         path: a safetensors or PyTorch file; which one it is, is seen from its content. The tensors
             may lie in an entry ``latest_state_dict``, ``state_dict`` or ``model``, and all names
-            may begin with ``module.``.
+            may begin with ``module.`` or, as some of HigherHRNet's files have it, ``1.``.
         variant: the name the network was created by, for messages.
 
     Raises:
@@ -116,7 +118,7 @@ def _reason(content: bytes, error: Exception) -> str:
 
 
 def _tensors(path: Path, content: Any) -> dict[str, torch.Tensor]:
-    """Return the tensors by name, out of their wrapping and without a common ``module.``."""
+    """Return the tensors by name, out of their wrapping and without a common prefix."""
     if isinstance(content, Mapping):
         wrapped = (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping))
         content = next(wrapped, content)
@@ -129,7 +131,8 @@ def _tensors(path: Path, content: Any) -> dict[str, torch.Tensor]:
             raise InputError(f"{path}: holds an entry named {name!r}, expected text as names")
         if not isinstance(value, torch.Tensor):
             raise InputError(f"{path}: {name!r} is {type(value).__name__}, expected a tensor")
-    prefix = "module." if all(name.startswith("module.") for name in content) else ""
+    common = (p for p in _PREFIXES if all(name.startswith(p) for name in content))
+    prefix = next(common, "")
     return {name.removeprefix(prefix): value for name, value in content.items()}
 
 
@@ -185,8 +188,9 @@ def _what_it_seems(found: Shapes, own: Shapes, variant: str) -> list[str]:
 def _fitting(shapes: Shapes) -> tuple[list[str], int] | None:
     """Return the variants that have exactly these tensors, and their number of joints."""
     bare = _without_counters(shapes)
-    # The names, which do not depend on the joints, spare most networks from being made again.
-    alike = [names for names in _alike() if _shapes_at(names[0], 17).keys() == bare.keys()]
+    # The names spare most networks from being made again: DEKR has fewer for fewer joints, and the
+    # others have the same.
+    alike = [names for names in _alike() if _shapes_at(names[0], 17).keys() >= bare.keys()]
     for joints in _JOINT_COUNTS:
         fit = [names for names in alike if _shapes_at(names[0], joints) == bare]
         if fit:
@@ -196,9 +200,10 @@ def _fitting(shapes: Shapes) -> tuple[list[str], int] | None:
 
 def _alike() -> list[list[str]]:
     """Return the names of all variants, together where crop or default joints alone differ."""
-    alike: dict[tuple[str, tuple[tuple[str, Any], ...]], list[str]] = {}
+    alike: dict[tuple[str, frozenset[tuple[str, Any]]], list[str]] = {}
     for name, row in VARIANTS.items():
-        alike.setdefault((row.builder, tuple(row.config.items())), []).append(name)
+        values = {**row.config, **row.overrides, "num_joints": None}
+        alike.setdefault((row.builder, frozenset(values.items())), []).append(name)
     return list(alike.values())
 
 

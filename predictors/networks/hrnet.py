@@ -3,7 +3,8 @@
 Sun et al., Deep High-Resolution Representation Learning for Human Pose Estimation, CVPR 2019.
 Parameter names, shapes and order are those of the official program
 (leoxiaobin/deep-high-resolution-net.pytorch, MIT license), so its checkpoints load as they are;
-they expect RGB input. Other networks build on the trunk, whole or cut after stage 3.
+they expect RGB input. Other networks build on the trunk: whole, cut after stage 3, or with other
+blocks.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from predictors.networks.residual import EXPANSION, BasicBlock, bottlenecks, convolution
 
@@ -33,6 +35,7 @@ class HRNetConfig:
         stem: channels of the two convolutions of the stem; stage 1 gives four times as many.
         bottlenecks: number of blocks of stage 1.
         blocks: number of blocks on each branch of a module.
+        shrunk: whether the lowest resolution of a stage alone has them, and the others none.
     """
 
     width: int
@@ -42,6 +45,7 @@ class HRNetConfig:
     stem: int = 64
     bottlenecks: int = 4
     blocks: int = 4
+    shrunk: bool = False
 
     def channels(self, n_branches: int) -> tuple[int, ...]:
         """Return the channels of the first `n_branches` branches."""
@@ -70,6 +74,9 @@ class Transition(nn.ModuleList):
         return [layer(source) for layer, source in zip(self, sources, strict=True)]
 
 
+MakeBlock = Callable[[int], nn.Module]
+
+
 class Kind(NamedTuple):
     """What the modules of a trunk are made of.
 
@@ -79,7 +86,7 @@ class Kind(NamedTuple):
         interpolation: how lower resolutions are brought to the size of higher ones.
     """
 
-    block: Callable[[int], nn.Module]
+    block: MakeBlock
     halve: Callable[[int, int, bool], nn.Module]
     interpolation: str
 
@@ -87,13 +94,21 @@ class Kind(NamedTuple):
 class HRModule(nn.Module):
     """Blocks on every branch, then the branches are summed across resolutions.
 
-    Maps B tensors (N, C_b, H / 2^b, W / 2^b) to the first `n_outputs` of as many.
+    Maps B tensors (N, C_b, H / 2^b, W / 2^b) to the first `n_outputs` of as many. `blocks` are what
+    make the blocks of each branch, of its channels; a branch without any is passed on.
     """
 
-    def __init__(self, channels: Sequence[int], n_blocks: int, n_outputs: int, kind: Kind) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        blocks: Sequence[Sequence[MakeBlock]],
+        n_outputs: int,
+        kind: Kind,
+    ) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            nn.Sequential(*(kind.block(c) for _ in range(n_blocks))) for c in channels
+            nn.Sequential(*(make(c) for make in makes))
+            for c, makes in zip(channels, blocks, strict=True)
         )
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(_path(channels, source, target, kind) for source in range(len(channels)))
@@ -140,10 +155,18 @@ class HRNet(nn.Module):
 
     Maps images (N, 3, H, W) to branches (N, C * 2^b, H / 2^(b+2), W / 2^(b+2)); see `features`.
 
+    `last_blocks` are what make the blocks on the lowest resolution of the last stage, where they
+    are not those of the kind.
+
     Source: section 3 of the paper; the stage is a number here, as in the parameter names.
     """
 
-    def __init__(self, config: HRNetConfig, kind: Kind = CONVOLUTIONS) -> None:
+    def __init__(
+        self,
+        config: HRNetConfig,
+        kind: Kind = CONVOLUTIONS,
+        last_blocks: Sequence[MakeBlock] | None = None,
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, config.stem, 3, 2, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(config.stem)
@@ -158,10 +181,15 @@ class HRNet(nn.Module):
             n_outputs = [number] * n_modules
             if number == self.last_stage and not config.all_outputs:
                 n_outputs[-1] = 1
+            blocks: list[Sequence[MakeBlock]] = [[kind.block] * config.blocks] * number
+            if config.shrunk:
+                blocks[:-1] = [()] * (number - 1)
+            if number == self.last_stage and last_blocks is not None:
+                blocks[-1] = last_blocks
             self.add_module(f"transition{number - 1}", Transition(given, channels))
             self.add_module(
                 f"stage{number}",
-                nn.Sequential(*(HRModule(channels, config.blocks, n, kind) for n in n_outputs)),
+                nn.Sequential(*(HRModule(channels, blocks, n, kind) for n in n_outputs)),
             )
             given = channels
 
@@ -185,6 +213,25 @@ class HRNet(nn.Module):
         for number in range(2, self.last_stage + 1):
             branches = self.stage(number, self.transition(number - 1, branches))
         return branches
+
+
+def joined(branches: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return all branches in the size of the first, one after the other along the channels.
+
+    Args:
+        branches: (N, C_b, H / 2^b, W / 2^b), as `HRNet.features` returns them with `all_outputs`.
+
+    Returns:
+        (N, sum of C_b, H, W); the lower ones are enlarged bilinearly, corners not aligned.
+
+    Source: the official programs of DEKR and PINet.
+    """
+    size = branches[0].shape[2:]
+    lower = (
+        functional.interpolate(branch, size, mode="bilinear", align_corners=False)
+        for branch in branches[1:]
+    )
+    return torch.cat([branches[0], *lower], dim=1)
 
 
 class PoseHRNet(HRNet):

@@ -11,6 +11,7 @@ from torch import nn
 
 from predictors.networks import VARIANTS, create
 from predictors.networks.cost import cost_of, n_parameters
+from predictors.networks.dekr import AdaptiveBlock, adaptive_blocks
 from predictors.networks.mipnet import selectors
 from predictors.networks.transformer import Encoder
 
@@ -38,6 +39,34 @@ def test_gflops_are_near_the_published_ones(variant: str) -> None:
     assert found == pytest.approx(PUBLISHED[variant], rel=0.015)
     if variant.startswith("hrnet"):
         assert round(found, 1) == PUBLISHED[variant]
+
+
+# Table 3 of PINet, at 512x512: millions of parameters, and 10^9 multiply-adds.
+BOTTOM_UP = {
+    "spm-w32-512": (29.3, 41.8),
+    "higherhrnet-w32-512": (28.6, 47.7),
+    "dekr-w32-512": (29.6, 45.4),
+    "pinet-w32-ochuman-512": (29.4, 42.4),
+}
+
+
+@pytest.mark.parametrize("variant", BOTTOM_UP)
+def test_costs_of_bottom_up_networks_are_near_the_published_ones(variant: str) -> None:
+    found = cost_of(lambda: create(variant), one_crop(variant))
+    parameters, operations = BOTTOM_UP[variant]
+    assert found.gflops * 2**30 / 1e9 == pytest.approx(operations, rel=0.006)
+    refinement = 2_332_163 if variant.startswith("pinet") else 0
+    assert round((found.parameters - refinement) / 1e6, 1) == parameters
+
+
+def test_deformable_convolutions_cost_a_regular_one_and_their_offsets() -> None:
+    def build() -> nn.Module:
+        return nn.ModuleList(AdaptiveBlock(5) for _ in range(3))
+
+    found = cost_of(build, lambda blocks: adaptive_blocks(torch.zeros(2, 15, 8, 6), [*blocks]))
+    # Matrix and translation, offsets of them, the kernel.
+    each = 9 * 5 * 6 + 18 * 6 + 9 * 5 * 5
+    assert found.multiply_adds == 2 * 8 * 6 * 3 * each
 
 
 def test_a_convolution_costs_its_kernel_at_each_output() -> None:

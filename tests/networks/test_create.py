@@ -38,6 +38,8 @@ NAMES_ONLY = [
     "mipnet-r101-384x288",
     "simplebaseline-r152-384x288",
 ]
+# Of bottom-up networks, with the size of what each was trained on.
+WIDTHS = ("w32-512", "w48-640")
 ALL_ON = (True, True, True, True)
 ALL_OFF = (False, False, False, False)
 OFFICIAL = (False, False, True, True)
@@ -76,10 +78,18 @@ def test_there_are_the_official_variants_and_tiny_ones() -> None:
         [f"{name}-{size}" for name in both_sizes for size in sizes]
         + [f"{name}-256x192" for name in small]
         + ["hrnet-tiny", "mipnet-tiny", "i2r-net-tiny"]
+        + [f"higherhrnet-{size}" for size in ("w32-512", "w32-640", "w48-640")]
+        + [f"{name}-{size}" for name in ("dekr", "global-relation") for size in WIDTHS]
+        + [f"pinet-w32-{data}-512" for data in ("coco", "crowdpose", "ochuman")]
+        + ["spm-w32-512", "spm-tiny", "pinet-tiny", "dekr-tiny", "grm-tiny"]
+        + [f"pinet-tiny-{part}" for part in ("head", "part-small", "keypoint")]
+        + [f"grm-tiny-{part}" for part in ("grm", "mfa", "plain")]
     )
     assert VARIANTS["i2r-net-tiny"].input_size == (128, 96)
     assert VARIANTS["hrnet-tiny"].input_size == VARIANTS["mipnet-tiny"].input_size == (128, 96)
     assert VARIANTS["hrnet-w48-384x288"].input_size == (384, 288)
+    assert VARIANTS["dekr-w48-640"].input_size == (640, 640)
+    assert VARIANTS["pinet-tiny"].input_size == VARIANTS["grm-tiny-mfa"].input_size == (256, 256)
 
 
 def test_listing_the_names_does_not_load_torch() -> None:
