@@ -4,6 +4,11 @@ PYTHON ?= python3
 ARGS ?=
 
 TINY := hrnet-tiny mipnet-tiny i2r-net-tiny
+TINY_WITHOUT_BOXES := pinet-tiny dekr-tiny grm-tiny
+PARTITIONS := spm-tiny pinet-tiny-head pinet-tiny-part-small pinet-tiny-keypoint
+MODULES := grm-tiny-plain grm-tiny-grm grm-tiny-mfa
+# Of all trainings of `make ablations`; EPOCHS=0.2 tries them out.
+EPOCHS ?= 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +18,7 @@ NEEDS := crowdbench needs Python 3.11 or newer with venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo compare test lint gate format bench clean
+.PHONY: help demo compare ablations test lint gate format bench clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -21,11 +26,27 @@ help: ## Say what there is to make
 demo: $(VENV)/.runtime ## Run a small MIPNet on rendered crowds, with a report; downloads nothing else
 	$(BIN)/crowdbench run --predictor mipnet-tiny --split synthcrowd-test --overwrite
 
-compare: $(VENV)/.runtime ## Compare the tiny networks on a detector's boxes: tables, plots and a page
+compare: $(VENV)/.runtime ## Compare the tiny networks, on a detector's boxes or without: tables, plots and a page
 	for name in $(TINY); do $(BIN)/crowdbench run --predictor $$name --split synthcrowd-test \
 		--boxes SYNTHCROWD_test_detections_person.json --no-report --overwrite \
 		--output runs/detected/$$name || exit; done
-	$(BIN)/crowdbench compare $(TINY:%=runs/detected/%) --allow-mixed --output runs/detected/comparison
+	for name in $(TINY_WITHOUT_BOXES); do $(BIN)/crowdbench run --predictor $$name --split synthcrowd-test \
+		--no-report --overwrite --output runs/detected/$$name || exit; done
+	$(BIN)/crowdbench compare $(TINY:%=runs/detected/%) $(TINY_WITHOUT_BOXES:%=runs/detected/%) \
+		--allow-mixed --output runs/detected/comparison
+
+ablations: $(VENV)/.runtime ## Train and compare the rows of PINet's Table 1 and Global Relation's Table I, tiny: hours
+	for name in pinet-tiny grm-tiny $(PARTITIONS) $(MODULES); do \
+		test -e runs/training/$$name/weights.safetensors || \
+		$(BIN)/python -m predictors.training $$name --precision bf16 --epochs $(EPOCHS) --resume || exit; done
+	for name in grm-tiny $(PARTITIONS) $(MODULES); do $(BIN)/crowdbench run --predictor $$name \
+		--split synthcrowd-test --weights runs/training/$$name/weights.safetensors --no-report --overwrite \
+		--output runs/ablations/$$name || exit; done
+	$(BIN)/crowdbench ablate --predictor pinet-tiny --split synthcrowd-test --vary refinement --vary merging \
+		--weights runs/training/pinet-tiny/weights.safetensors --output runs/ablations/pinet-tiny
+	$(BIN)/crowdbench compare $(PARTITIONS:%=runs/ablations/%) \
+		"runs/ablations/pinet-tiny/refinement=off_merging=oks-nms" --allow-mixed --output runs/ablations/partitions
+	$(BIN)/crowdbench compare $(MODULES:%=runs/ablations/%) runs/ablations/grm-tiny --output runs/ablations/modules
 
 test: $(VENV)/.test ## Run the tests, on up to 4 cores; ARGS="-k name" goes to pytest
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
@@ -48,13 +69,16 @@ bench: $(VENV)/.test ## Measure the speed beside official tools and bare network
 	$(BIN)/python tests/benchmarks/conditions.py $(ARGS)
 	$(BIN)/python tests/benchmarks/networks.py
 	$(BIN)/python tests/benchmarks/groups.py
+	$(BIN)/python tests/benchmarks/deformable.py
+	$(BIN)/python tests/benchmarks/grouping.py
+	$(BIN)/python tests/benchmarks/fusion.py
 	$(BIN)/python tests/benchmarks/synthcrowd.py
 	$(BIN)/python tests/benchmarks/pose3d.py
 	$(BIN)/python tests/benchmarks/bootstrap.py
 
 clean: ## Remove the environment, builds, caches, and the demo's run and images
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf runs/mipnet-tiny@synthcrowd-test runs/detected runs/gate data/synthcrowd
+	rm -rf runs/mipnet-tiny@synthcrowd-test runs/detected runs/ablations runs/gate data/synthcrowd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, in steps; the files stand for steps that are done.

@@ -1,1 +1,1 @@
-"""Training of top-down heatmap networks: ``python -m predictors.training RECIPE``."""
+"""Training of pose networks: ``python -m predictors.training RECIPE``."""

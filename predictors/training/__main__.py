@@ -28,7 +28,7 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Processes that make crops, besides this one.")
+        int, typer.Option("--workers", min=0, help="Processes that make samples, besides this one.")
     ] = 1,
     precision: Annotated[
         str,
@@ -60,7 +60,7 @@ def train(
     python -m predictors.training mipnet-tiny
     python -m predictors.training mipnet-hrnet-w32-256x192 --device cuda --workers 8
     """
-    from predictors.training.recipe import find_recipe
+    from predictors.training.recipes import find_recipe
 
     chosen = find_recipe(recipe)
     if epochs is not None:
@@ -77,10 +77,10 @@ def train(
 
     root = data_root(data_root_option)
     source, held_out = (
-        find_source(name, root, chosen.convention) for name in (chosen.data, chosen.held_out)
+        find_source(name, root, chosen.boxes) for name in (chosen.data, chosen.held_out)
     )
     weights = first_weights(chosen, source.skeleton.name, start_from)
-    network = begin_network(chosen, len(source.skeleton), weights)
+    network = begin_network(chosen, len(source.skeleton), weights, typer.echo)
     folder = output or Path("runs/training") / chosen.name
     pace = Pace(_find_device(device), precision, workers)
     digest = train(chosen, network, source, held_out, folder, pace, typer.echo, resume=resume)

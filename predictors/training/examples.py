@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -31,12 +31,19 @@ class Example:
         image: (H, W, 3) uint8 RGB.
         keypoints: (P, K, 3) float64 x, y in pixels of the image; 0 not labelled, 1 occluded, 2
             visible. Each person has one labelled keypoint at least.
-        boxes: (P, 4) float64 xywh, pixels; clipped to the image.
+        boxes: (P, 4) float64 xywh, pixels; clipped to the image where persons are cropped, else as
+            annotated.
+        areas: (P,) float64 px² as annotated.
     """
 
     image: Array
     keypoints: Array
     boxes: Array
+    areas: Array
+
+    def persons(self, rows: Array) -> Example:
+        """Return the image with some of its persons, given by number or as a mask."""
+        return Example(self.image, self.keypoints[rows], self.boxes[rows], self.areas[rows])
 
 
 class Source(Protocol):
@@ -68,11 +75,11 @@ class SplitSource:
 
     Attributes:
         split: with ground truth and images.
-        convention: of crops, by which boxes are clipped.
+        convention: of crops, by which boxes are clipped; None of whole images.
     """
 
     split: Split
-    convention: Convention = "classical"
+    convention: Convention | None = "classical"
 
     @property
     def skeleton(self) -> Skeleton:
@@ -99,7 +106,8 @@ class SplitSource:
         rows = np.arange(start, stop)
         rows = rows[~truth.is_crowd[rows] & (truth.areas[rows] > 0)]
         image = read_image(self.split.images, index)
-        return example_of(image, truth.keypoints[rows], truth.boxes[rows], self.convention)
+        example = Example(image, truth.keypoints[rows], truth.boxes[rows], truth.areas[rows])
+        return learnable(example, self.convention)
 
 
 @dataclass(frozen=True)
@@ -112,12 +120,12 @@ class RenderedSource:
     Attributes:
         part: ``train``, ``val`` or ``test``.
         n_images: how many images there are.
-        convention: of crops, by which boxes are clipped.
+        convention: of crops, by which boxes are clipped; None of whole images.
     """
 
     part: str
     n_images: int
-    convention: Convention = "classical"
+    convention: Convention | None = "classical"
 
     @property
     def skeleton(self) -> Skeleton:
@@ -143,32 +151,37 @@ class RenderedSource:
         picture = render(self.part, index)
         people = picture.people
         keypoints = labelled(people.keypoints, people)
-        return example_of(picture.pixels, keypoints, np.round(people.boxes, 2), self.convention)
+        example = Example(picture.pixels, keypoints, np.round(people.boxes, 2), people.areas)
+        return learnable(example, self.convention)
 
 
-def example_of(image: Array, keypoints: Array, boxes: Array, convention: Convention) -> Example:
-    """Return an example of those persons that can be cropped and have a labelled keypoint.
+def learnable(example: Example, convention: Convention | None) -> Example:
+    """Return an example with those of its persons that can be learned from.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        keypoints: (P, K, 3) as in `Example`.
-        boxes: (P, 4) float64 xywh, pixels, as annotated.
-        convention: of crops.
+        example: with boxes as annotated.
+        convention: of crops; None of whole images.
+
+    Returns:
+        The persons who have a labelled keypoint. With a convention also their boxes are clipped,
+        and those left out that can't be cropped.
     """
-    height, width = image.shape[:2]
-    clipped, keeps = clip_annotated(boxes, width, height, convention)
-    keeps &= (keypoints[:, :, 2] > 0).any(axis=1)
-    keeps &= has_map(frames_of(clipped, _ANY_SIZE, convention), convention)
-    return Example(image, keypoints[keeps], clipped[keeps])
+    labelled = np.any(example.keypoints[:, :, 2] > 0, axis=1)
+    if convention is None:
+        return example.persons(labelled)
+    height, width = example.image.shape[:2]
+    clipped, keeps = clip_annotated(example.boxes, width, height, convention)
+    keeps &= labelled & has_map(frames_of(clipped, _ANY_SIZE, convention), convention)
+    return replace(example, boxes=clipped).persons(keeps)
 
 
-def find_source(name: str, root: Path, convention: Convention = "classical") -> Source:
+def find_source(name: str, root: Path, convention: Convention | None = "classical") -> Source:
     """Return the images of a split; SynthCrowd's are rendered where there are no files of them.
 
     Args:
         name: of the split, e.g. ``coco-train2017``.
         root: folder of the data sets, see `crowdbench.datasets.data_root`.
-        convention: of crops, by which boxes are clipped.
+        convention: of crops, by which boxes are clipped; None of whole images.
 
     Raises:
         UnknownNameError: if there is no split of that name.

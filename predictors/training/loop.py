@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,11 @@ from crowdbench.errors import CrowdbenchError, InputError, UsageError
 from crowdbench.files import FileDigest, read_bytes, write_atomically
 from predictors.networks.cost import n_parameters
 from predictors.topdown.normalisation import normalised
-from predictors.training.augmentation import NONE
 from predictors.training.examples import Source
 from predictors.training.journal import Row, draw_curve, write_log, write_weights
-from predictors.training.losses import Inputs, accuracy
+from predictors.training.losses import Outcome
 from predictors.training.recipe import Recipe
-from predictors.training.samples import Position, Samples, batches
+from predictors.training.stream import Position, Samples, batches
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -143,25 +142,25 @@ class _Training:
         # What the network draws is seeded step by step; the caller's own stream stays as it is.
         with _interrupts() as interrupted, torch.random.fork_rng(devices=[]):
             for samples, position in self._batches():
-                heatmaps = self._step(samples)
+                found = self._step(samples)
                 state.step += 1
                 state.position = position
                 saves = state.step % pace.save_every == 0
                 if state.step % pace.log_every == 0:
-                    self._log(samples, heatmaps)
+                    self._log(found)
                 if saves:
                     self._save(looks=True)
                 if interrupted():
                     if state.losses:
                         # It may have been the last step, after which there is no batch to log.
-                        self._log(samples, heatmaps)
+                        self._log(found)
                     self._save()
                     raise TrainingInterruptedError(
                         f"interrupted after step {state.step:,}; the same command with --resume "
                         "goes on"
                     )
             if state.losses:
-                self._log(samples, heatmaps)
+                self._log(found)
         if not state.rows:
             raise InputError(
                 f"{self._recipe.data}: {self._n_images:,} images don't fill a batch of "
@@ -200,7 +199,7 @@ class _Training:
         )
 
     def _step(self, samples: Samples) -> Tensor:
-        """Make one step; return the heatmaps before it."""
+        """Make one step; return which joints were found before it."""
         state = self._state
         epoch = state.position.image / len(self._source)
         for group in self._optimiser.param_groups:
@@ -209,7 +208,7 @@ class _Training:
         # Dropout depends on the step alone, so that a resumed training goes on as it would have.
         torch.manual_seed((self._recipe.seed << 32) + state.step)
         with self._precision():
-            loss, heatmaps = self._objective(self._network, self._inputs(samples))
+            loss, found = self._outcome(samples)
         value = loss.item()
         if not math.isfinite(value):
             raise CrowdbenchError(
@@ -220,29 +219,20 @@ class _Training:
         self._optimiser.step()
         state.losses.append(value)
         self._crops += len(samples.crops)
-        return heatmaps.detach()
+        return found
 
     def _precision(self) -> torch.autocast:
         """Return the context in which the network runs."""
         kind = torch.device(self._pace.device).type
         return torch.autocast(kind, torch.bfloat16, enabled=self._pace.precision == "bf16")
 
-    def _inputs(self, samples: Samples) -> Inputs:
-        """Return the batch on the device, with normalised images."""
-        device = self._pace.device
-        crops, targets, weights, masks = (
-            part.to(device, non_blocking=True)
-            for part in (samples.crops, samples.targets, samples.weights, samples.masks)
-        )
-        return Inputs(
-            normalised(crops, self._recipe.channels),
-            targets,
-            weights,
-            masks[:, None] / 255 if masks.numel() else None,
-            samples.lengths,
-        )
+    def _outcome(self, samples: Samples) -> Outcome:
+        """Return what a batch gives."""
+        samples = samples.on(self._pace.device)
+        images = normalised(samples.crops, self._recipe.channels)
+        return self._objective(self._network, images, samples)
 
-    def _log(self, samples: Samples, heatmaps: Tensor) -> None:
+    def _log(self, found: Tensor) -> None:
         """Add a line to the log and print it."""
         state, now = self._state, time.perf_counter()
         row = Row(
@@ -251,7 +241,7 @@ class _Training:
             epoch=state.position.image / len(self._source),
             learning_rate=self._optimiser.param_groups[0]["lr"],
             loss=sum(state.losses) / len(state.losses),
-            accuracy=accuracy(heatmaps, *self._owners(samples)),
+            accuracy=float(found.float().mean()),
             held_out_loss=None,
             held_out_accuracy=None,
             crops_per_second=self._crops / (now - self._since),
@@ -264,33 +254,26 @@ class _Training:
             f"{row.accuracy:.3f}  {row.crops_per_second:.0f} crops/s  {self._time_left(now)} left"
         )
 
-    def _owners(self, samples: Samples) -> tuple[Tensor, Tensor]:
-        """Return the targets and weights of the owners of the boxes."""
-        device = self._pace.device
-        return samples.targets[:, 0].to(device), samples.weights[:, 0].to(device)
-
     def _look(self) -> tuple[float, float]:
-        """Return loss and accuracy of the held-out images, cropped as their boxes say."""
+        """Return loss and accuracy of the held-out images, of which nothing is drawn."""
         if self._held_out is None:
             recipe, source = self._recipe, self._held_out_source
-            sampling = replace(recipe.sampling, augmentation=NONE, max_persons=None)
             n_images = min(self._pace.n_held_out, len(source))
-            made = batches(source, sampling, recipe.batch_size, n_images, in_order=True)
+            plain = recipe.sampling.plain
+            made = batches(source, plain, recipe.batch_size, n_images, in_order=True)
             self._held_out = [samples for samples, _ in made]
-        n = n_joints = 0
-        total = found = 0.0
+        n = n_joints = n_found = 0
+        total = 0.0
         self._network.eval()
         with torch.no_grad():
             for samples in self._held_out:
-                loss, heatmaps = self._objective(self._network, self._inputs(samples))
-                n += len(heatmaps)
-                total += loss.item() * len(heatmaps)
-                targets, weights = self._owners(samples)
-                if n_here := int((weights > 0).sum()):
-                    n_joints += n_here
-                    found += accuracy(heatmaps, targets, weights) * n_here
+                loss, found = self._outcome(samples)
+                n += len(samples.crops)
+                total += loss.item() * len(samples.crops)
+                n_joints += len(found)
+                n_found += int(found.sum())
         self._network.train()
-        return total / n if n else math.nan, found / n_joints if n_joints else math.nan
+        return total / n if n else math.nan, n_found / n_joints if n_joints else math.nan
 
     def _time_left(self, now: float) -> str:
         done = self._state.position.image - self._first

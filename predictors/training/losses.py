@@ -6,13 +6,14 @@ loop knows none of them.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from predictors.networks.i2r import I2RNet
 from predictors.networks.mipnet import MultiInstance, selectors
+from predictors.training.person_samples import PersonSamples
 
 # A joint is right within this share of a tenth of the heatmap (HRNet's program).
 _CLOSE = 0.5
@@ -20,48 +21,30 @@ _CLOSE = 0.5
 _SHARE = 0.5
 
 
-class Inputs(NamedTuple):
-    """A batch on its device.
-
-    Attributes:
-        images: (N, 3, H, W) normalised crops.
-        targets: (N, I, K, h, w) heatmaps of I instances.
-        weights: (N, I, K): 1 for joints that count, else 0.
-        masks: (N, 1, H, W) from 0 to 1: where in its image each person stands; None of networks
-            that don't ask for it.
-        lengths: how many crops each image has, in a batch of whole images.
-    """
-
-    images: Tensor
-    targets: Tensor
-    weights: Tensor
-    masks: Tensor | None
-    lengths: list[int]
-
-
 class Outcome(NamedTuple):
     """What a batch gave.
 
     Attributes:
         loss: scalar, to be made small.
-        heatmaps: (N, K, h, w) of the owners of the boxes.
+        found: (n,) bool: for each joint that counts, whether the network's answer is close enough;
+            their share is what the log calls accuracy.
     """
 
     loss: Tensor
-    heatmaps: Tensor
+    found: Tensor
 
 
 class Objective(Protocol):
-    """How a batch goes through a network, and what comes of it.
+    """How a batch goes through a network, and what comes of it."""
 
-    Attributes:
-        n_instances: how many instances the targets have.
-    """
+    def __call__(self, network: nn.Module, images: Tensor, samples: Any) -> Outcome:
+        """Return the loss and what was found.
 
-    n_instances: int
-
-    def __call__(self, network: nn.Module, inputs: Inputs) -> Outcome:
-        """Return loss and heatmaps; the network is in training or in evaluation mode."""
+        Args:
+            network: in training or in evaluation mode.
+            images: (N, 3, H, W) normalised crops.
+            samples: what the recipe's sampling makes, on the device of the images.
+        """
 
 
 def heatmap_losses(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -85,12 +68,10 @@ def heatmap_losses(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> Tensor
 class OnePerson:
     """One person for each box: SimpleBaseline and HRNet."""
 
-    n_instances = 1
-
-    def __call__(self, network: nn.Module, inputs: Inputs) -> Outcome:
-        """Return the mean loss and the heatmaps."""
-        heatmaps = network(inputs.images)
-        return Outcome(_loss_of_owners(heatmaps, inputs), heatmaps)
+    def __call__(self, network: nn.Module, images: Tensor, samples: PersonSamples) -> Outcome:
+        """Return the mean loss and which joints were found."""
+        heatmaps = network(images)
+        return Outcome(_loss_of_owners(heatmaps, samples), _found_of_owners(heatmaps, samples))
 
 
 class PersonsTogether:
@@ -100,21 +81,25 @@ class PersonsTogether:
     each weighted with a half. A network without a first stage has the one loss.
     """
 
-    n_instances = 1
-
-    def __call__(self, network: nn.Module, inputs: Inputs) -> Outcome:
-        """Return the mean loss and the final heatmaps."""
+    def __call__(self, network: nn.Module, images: Tensor, samples: PersonSamples) -> Outcome:
+        """Return the mean loss and which joints were found in the final heatmaps."""
         assert isinstance(network, I2RNet)
-        single, multi = network(inputs.images, inputs.masks, inputs.lengths)
-        loss = _loss_of_owners(multi, inputs)
+        masks = samples.masks[:, None] / 255 if samples.masks.numel() else None
+        single, multi = network(images, masks, samples.lengths)
+        loss = _loss_of_owners(multi, samples)
         if single is not None:
-            loss = _SHARE * loss + (1 - _SHARE) * _loss_of_owners(single, inputs)
-        return Outcome(loss, multi)
+            loss = _SHARE * loss + (1 - _SHARE) * _loss_of_owners(single, samples)
+        return Outcome(loss, _found_of_owners(multi, samples))
 
 
-def _loss_of_owners(heatmaps: Tensor, inputs: Inputs) -> Tensor:
+def _loss_of_owners(heatmaps: Tensor, samples: PersonSamples) -> Tensor:
     """Return the mean loss of heatmaps (N, K, h, w) of the boxes' owners."""
-    return heatmap_losses(heatmaps, inputs.targets[:, 0], inputs.weights[:, 0]).mean()
+    return heatmap_losses(heatmaps, samples.targets[:, 0], samples.weights[:, 0]).mean()
+
+
+def _found_of_owners(heatmaps: Tensor, samples: PersonSamples) -> Tensor:
+    """Return which joints of the boxes' owners were found in heatmaps (N, K, h, w)."""
+    return found_joints(heatmaps.detach(), samples.targets[:, 0], samples.weights[:, 0])
 
 
 class EveryInstance:
@@ -127,20 +112,19 @@ class EveryInstance:
     """
 
     def __init__(self, n_instances: int = 2) -> None:
-        self.n_instances = n_instances
         self._selectors = selectors(n_instances)
 
-    def __call__(self, network: nn.Module, inputs: Inputs) -> Outcome:
-        """Return the mean loss over instances, and the heatmaps of the first."""
+    def __call__(self, network: nn.Module, images: Tensor, samples: PersonSamples) -> Outcome:
+        """Return the mean loss over instances, and which joints of the first were found."""
         assert isinstance(network, MultiInstance)
-        heatmaps = network.forward_mixed(inputs.images, self._selectors)
-        targets, weights = (part.transpose(0, 1) for part in (inputs.targets, inputs.weights))
+        heatmaps = network.forward_mixed(images, self._selectors)
+        targets, weights = (part.transpose(0, 1) for part in (samples.targets, samples.weights))
         losses = heatmap_losses(heatmaps, targets, weights)
-        return Outcome(losses.mean(), heatmaps[0])
+        return Outcome(losses.mean(), _found_of_owners(heatmaps[0], samples))
 
 
-def accuracy(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> float:
-    """Return the share of joints found, from 0 to 1; NaN if there is none to find.
+def found_joints(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return (n,) bool: whether each of the joints that count was found.
 
     A joint is found if the highest pixel of its heatmap is less than half of a tenth of the
     heatmap's size away from that of its target.
@@ -150,13 +134,13 @@ def accuracy(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> float:
         targets: (N, K, h, w).
         weights: (N, K); joints of weight 0 don't count.
 
-    Source: HRNet, ``accuracy``; there it is the mean of the joints' shares.
+    Source: HRNet, ``accuracy``.
     """
     height, width = heatmaps.shape[-2:]
     tenth = torch.tensor([width, height], device=heatmaps.device) / 10
     found, wanted = (_peaks(maps) / tenth for maps in (heatmaps, targets))
     close = (found - wanted).square().sum(-1).sqrt() < _CLOSE
-    return float(close[weights > 0].float().mean())
+    return close[weights > 0]
 
 
 def _peaks(maps: Tensor) -> Tensor:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 
+from crowdbench.errors import InputError
 from crowdbench.registry import load_predictor
 from crowdbench.weights import find_weights
 from predictors.networks import create
-from predictors.networks.checkpoints import load_checkpoint
+from predictors.networks.checkpoints import _converted, _read, _tensors, load_checkpoint
+from predictors.networks.dekr import AdaptiveBlock, CentreRegression
 from predictors.networks.hrnet import PoseHRNet
 from predictors.networks.i2r import I2RNet, TwoStageI2RNet
+from predictors.networks.mipnet import MultiInstance
+from predictors.networks.pinet import Refinement
+from predictors.training.bottomup_recipes import ImageRecipe
 from predictors.training.recipe import Recipe
 
 # Of the first weights of convolutions and linear layers.
@@ -20,9 +27,21 @@ _STD = 0.001
 _NO_BLOCKS = (False, False, False, False)
 # Of the scale in the last batch-norm before a residual sum.
 _LITTLE = 0.1
+# Before the names of the trunk's tensors, where it is a part by itself.
+_TRUNK = "backbone."
+# Counters of batch-norm, which are no weights.
+_COUNTER = "num_batches_tracked"
 
 
-def begin_network(recipe: Recipe, num_joints: int, weights: Path | None) -> nn.Module:
+def _nothing(_words: str) -> None: ...
+
+
+def begin_network(
+    recipe: Recipe,
+    num_joints: int,
+    weights: Path | None,
+    say: Callable[[str], object] = _nothing,
+) -> nn.Module:
     """Return the network of a recipe with its first weights, on the CPU, in training mode.
 
     Args:
@@ -30,7 +49,8 @@ def begin_network(recipe: Recipe, num_joints: int, weights: Path | None) -> nn.M
         num_joints: K.
         weights: a file of weights to start from; None for random ones. For MIPNet it may be one of
             its backbone, which lacks the modulation blocks alone; for I2R-Net it is one of its
-            first stage, where it has one.
+            first stage, where it has one. Bottom-up networks take what fits by name and shape.
+        say: called with a line on what of the file was taken, where it may be a part.
 
     Raises:
         MissingError, InputError: if the file is not there or fits another network.
@@ -45,10 +65,18 @@ def begin_network(recipe: Recipe, num_joints: int, weights: Path | None) -> nn.M
     relation adds little to the features, and the last layer is a copy of the first stage's. So a
     short training is not spent on learning again what the first stage knows. How the official
     program begins there is not known.
+
+    Bottom-up networks begin as HRNet; the kernels of DEKR's adaptive blocks are regular ones, and
+    the refinement of PINet changes next to nothing, but for which it begins as torch has it.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = create(recipe.network, num_joints=num_joints)
+        if isinstance(recipe, ImageRecipe):
+            _begin_bottom_up(network, recipe.offset_scale)
+            if weights is not None:
+                say(_take(network, weights))
+            return network
         if isinstance(network, PoseHRNet):
             _begin_small(network)
         if isinstance(network, I2RNet):
@@ -81,9 +109,50 @@ def _begin_small(network: nn.Module) -> None:
     """Give all linear layers and convolutions weights close to zero."""
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.normal_(layer.weight, std=_STD)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+            _begin_near_zero(layer)
+
+
+def _begin_near_zero(layer: nn.Linear | nn.Conv1d | nn.Conv2d) -> None:
+    """Give a layer weights close to zero."""
+    nn.init.normal_(layer.weight, std=_STD)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def _begin_bottom_up(network: nn.Module, offset_scale: float) -> None:
+    """Give a bottom-up network its first weights."""
+    _begin_small(network)
+    for module in network.modules():
+        if isinstance(module, AdaptiveBlock):
+            module.begin_regular()
+        if isinstance(module, CentreRegression):
+            for layers in module.offset_feature_layers:
+                last = cast("nn.Sequential", layers)[-1]
+                assert isinstance(last, AdaptiveBlock)
+                nn.init.constant_(last.bn.weight, offset_scale)
+        if isinstance(module, Refinement):
+            last = module.gconv_pred[-1]
+            assert isinstance(last, nn.Conv1d)
+            _begin_near_zero(last)
+
+
+def _take(network: nn.Module, weights: Path) -> str:
+    """Load the tensors of a file that fit by name and shape; return in words how many did.
+
+    Raises:
+        InputError: if none does, or one has a value that is not finite.
+    """
+    own = network.state_dict()
+    found = {}
+    for name, value in _tensors(weights, _read(weights)).items():
+        for known in (name, _TRUNK + name):
+            if known in own and own[known].shape == value.shape and not name.endswith(_COUNTER):
+                found[known] = _converted(weights, name, value, own[known])
+    if not found:
+        raise InputError(f"{weights}: none of its tensors fits the network by name and shape")
+    network.load_state_dict({**own, **found})
+    n_wanted = sum(not name.endswith(_COUNTER) for name in own)
+    return f"{weights}: {len(found):,} of the network's {n_wanted:,} tensors begin with its values"
 
 
 def _begin_as_first_stage(network: TwoStageI2RNet) -> None:
@@ -102,7 +171,7 @@ def _load(network: nn.Module, recipe: Recipe, num_joints: int, weights: Path) ->
     if isinstance(network, TwoStageI2RNet):
         load_checkpoint(network.singleformer, weights, recipe.start_from or recipe.network)
         return
-    if recipe.n_instances == 1:
+    if not isinstance(network, MultiInstance):
         load_checkpoint(network, weights, recipe.network)
         return
     # The backbone by itself, so that a file that lacks anything else is refused.

@@ -10,14 +10,18 @@ import torch
 from torch import nn
 
 from crowdbench.skeletons import COCO_17, Skeleton
+from predictors.networks.dekr import DEKR, HeadsConfig
 from predictors.networks.hrnet import HRNetConfig, PoseHRNet
 from predictors.networks.i2r import RelationConfig, TwoStageI2RNet
 from predictors.networks.mipnet import MIPNetHRNet
+from predictors.networks.pinet import PINet, PINetConfig
 from predictors.training.examples import Example
 from predictors.training.loop import Pace
-from predictors.training.recipe import Recipe, find_recipe
+from predictors.training.recipe import Recipe
+from predictors.training.recipes import find_recipe
 
 SMALL = HRNetConfig(8, (1, 1, 1), growth=0, stem=4, bottlenecks=1, blocks=1)
+SMALL_TRUNK = replace(SMALL, all_outputs=True)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Squares:
         keypoints[..., :2] = (
             boxes[:, None, :2] + boxes[:, None, 2:] * np.linspace(0, 1, 17)[:, None]
         )
-        return Example(image, keypoints, boxes)
+        return Example(image, keypoints, boxes, boxes[:, 2:].prod(axis=1))
 
 
 def small_recipe(name: str = "mipnet-tiny", **other: Any) -> Recipe:
@@ -70,6 +74,18 @@ def small_relation(seed: int = 0) -> nn.Module:
         doublings=1,
     )  # fmt: skip
     return TwoStageI2RNet(PoseHRNet(SMALL, 17), config, 17)
+
+
+def small_pinet(seed: int = 0, **other: Any) -> PINet:
+    torch.manual_seed(seed)
+    return PINet(
+        SMALL_TRUNK, 17, PINetConfig(3, **{"refinement": True, "graph_layers": 1, **other})
+    )
+
+
+def small_dekr(seed: int = 0) -> DEKR:
+    torch.manual_seed(seed)
+    return DEKR(SMALL_TRUNK, 17, HeadsConfig(8, 6, 1))
 
 
 def pace(**other: Any) -> Pace:

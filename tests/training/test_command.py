@@ -40,6 +40,8 @@ def run(
         (["hrnet-tiny", "--device", "tpu"], 2, "--device is 'tpu', expected auto, cpu or cuda"),
         (["hrnet-tiny", "--precision", "fp16"], 2, "--precision is 'fp16', expected fp32 or bf16"),
         (["hrnet-w32-256x192"], 3, "coco-train2017: annotations not found"),
+        (["pinet-w32-coco-512"], 3, "coco-train2017: annotations not found"),
+        (["dekr-tiny", "--start-from", "no.pth"], 3, "no.pth is not there"),
         (["hrnet-tiny", "--start-from", "no.pth"], 3, "weights not found at no.pth"),
     ],
 )

@@ -75,6 +75,16 @@ def test_with_size_minus_one_boxes_are_clipped_without_losing_a_pixel(tmp_path: 
     assert source[1].boxes.tolist() == [[10, 5, 30, 30], [0, 5, 30, 35]]
 
 
+def test_of_whole_images_boxes_stay_as_annotated(tmp_path: Path) -> None:
+    write_coco(tmp_path, PERSONS)
+    example = find_source("coco-train2017", tmp_path, None)[1]
+    # Also those that can't be cropped; not crowds, and nobody without keypoints or area.
+    assert example.boxes.tolist() == [[10, 5, 30, 30], [70, 5, 30, 30], [-5, 5, 30, 100]]
+    assert example.areas.tolist() == [900, 900, 3000]
+    assert example.keypoints.shape == (3, 17, 3)
+    assert find_source("coco-train2017", tmp_path)[1].areas.tolist() == [900, 3000]
+
+
 def test_an_own_split_works_as_well(tmp_path: Path) -> None:
     split = load_own(write_coco(tmp_path, PERSONS), COCO_17)
     source = SplitSource(split.with_images_in(tmp_path / "coco/train2017"))
@@ -136,3 +146,6 @@ def test_rendered_images_need_no_files(tmp_path: Path, monkeypatch: pytest.Monke
     assert (example.keypoints == 1.23).all()
     other = find_source("synthcrowd-train", tmp_path, "size-minus-one")
     assert other[7].boxes.tolist() == [[1, 2, 30, 20]]
+    whole = find_source("synthcrowd-train", tmp_path, None)
+    assert whole[7].boxes.tolist() == [[1, 2, 30, 20]]
+    assert whole[7].areas.tolist() == [9]

@@ -20,12 +20,22 @@ import yaml
 from torch import nn
 
 from crowdbench.errors import CrowdbenchError, InputError, UsageError
+from predictors.networks import VARIANTS
 from predictors.training.augmentation import NONE
 from predictors.training.examples import Example
+from predictors.training.image_augmentation import MIDDLE
 from predictors.training.loop import CHECKPOINT, TrainingInterruptedError, train
 from predictors.training.recipe import Recipe
 from predictors.training.start import begin_network
-from tests.training.problems import Squares, pace, small_network, small_recipe, small_relation
+from tests.training.problems import (
+    Squares,
+    pace,
+    small_dekr,
+    small_network,
+    small_pinet,
+    small_recipe,
+    small_relation,
+)
 
 RECIPE = small_recipe()
 
@@ -151,6 +161,44 @@ def test_what_the_network_draws_depends_on_the_step_alone(tmp_path: Path) -> Non
         for n in range(6)
     ]
     assert rates == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "network"), [("pinet-tiny", small_pinet), ("dekr-tiny", small_dekr)]
+)
+def test_bottom_up_trainings_go_on_to_the_same_bits(
+    name: str, network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small_recipe(name, batch_size=3, falls=())
+    variant = replace(VARIANTS[name], input_size=(64, 64))
+    monkeypatch.setattr("predictors.training.bottomup_recipes.VARIANTS", {name: variant})
+    said = run(tmp_path / "whole", recipe, network=network(), save_every=2)
+    assert "12 images x 1.5 epochs in batches of 3 images, on cpu" in said[0]
+    assert [row["images"] for row in rows(tmp_path / "whole")] == ["3", "6", "9", "12", "15", "18"]
+    Stopping.stops = True
+    with pytest.raises(TrainingInterruptedError):
+        run(tmp_path / "parts", recipe, network=network(), source=Stopping(), save_every=2)
+    run(tmp_path / "parts", recipe, network=network(9), resume=True, save_every=2, n_workers=1)
+    one, two = (tmp_path / name / "weights.safetensors" for name in ("whole", "parts"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "network"), [("pinet-tiny", small_pinet), ("dekr-tiny", small_dekr)]
+)
+def test_bottom_up_networks_learn_where_joints_are(
+    name: str, network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same four images again and again."""
+    recipe = small_recipe(
+        name, epochs=60, falls=(), batch_size=4, augmentation=MIDDLE, learning_rate=1e-2
+    )
+    variant = replace(VARIANTS[name], input_size=(64, 64))
+    monkeypatch.setattr("predictors.training.bottomup_recipes.VARIANTS", {name: variant})
+    run(tmp_path, recipe, source=Squares(4), network=network(), save_every=20, log_every=20)
+    found = [(float(row["loss"]), float(row["accuracy"])) for row in rows(tmp_path)]
+    assert found[-1][0] < 0.5 * found[0][0]
+    assert found[-1][1] > max(0.4, found[0][1] + 0.2)
 
 
 # Recorded before batches could be whole images: the streams of these methods stay as they were.

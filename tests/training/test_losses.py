@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -13,19 +12,22 @@ from predictors.networks.i2r import Heatmaps, I2RNet
 from predictors.networks.mipnet import MIPNetHRNet, selectors
 from predictors.training.losses import (
     EveryInstance,
-    Inputs,
     Objective,
     OnePerson,
     PersonsTogether,
-    accuracy,
+    found_joints,
     heatmap_losses,
 )
+from predictors.training.person_samples import PersonSamples
 from tests.training.problems import SMALL
 
 
-def inputs_of(images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> Inputs:
+def samples_of(targets: torch.Tensor, weights: torch.Tensor) -> PersonSamples:
     """Return a batch of one image."""
-    return Inputs(images, targets, weights, None, [len(images)])
+    n = len(targets)
+    return PersonSamples(
+        torch.empty(n, 0), targets, weights, torch.empty(n, 0, 0), torch.arange(n) == 0
+    )
 
 
 def test_the_loss_is_half_the_mean_square_over_all_joints() -> None:
@@ -48,10 +50,10 @@ def test_a_joint_that_does_not_count_gives_no_gradient() -> None:
 def test_one_person_is_the_mean_over_the_batch() -> None:
     heatmaps, targets = torch.randn(3, 2, 4, 4), torch.randn(3, 1, 2, 4, 4)
     network: Any = lambda _: heatmaps  # noqa: E731
-    inputs = inputs_of(torch.zeros(3, 3, 16, 16), targets, torch.ones(3, 1, 2))
-    found = OnePerson()(network, inputs)
+    samples = samples_of(targets, torch.ones(3, 1, 2))
+    found = OnePerson()(network, torch.zeros(3, 3, 16, 16), samples)
     assert found.loss == pytest.approx(0.5 * float((heatmaps - targets[:, 0]).square().mean()))
-    assert found.heatmaps is heatmaps
+    assert found.found.tolist() == found_joints(heatmaps, targets[:, 0], torch.ones(3, 2)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_features_doubled_after_the_trunk_equal_the_doubled_batch(mimb: tuple[bo
     weights = (torch.rand(6, 2, 17) > 0.3).double()
     bits = torch.tensor([1.0, 0, 0, 1, 1, 0], dtype=torch.float64)
 
-    found = EveryInstance()(network, inputs_of(images, targets, weights))
+    found = EveryInstance()(network, images, samples_of(targets, weights))
     gradients = torch.autograd.grad(found.loss, list(network.parameters()))
 
     lambdas = torch.cat([bits, 1 - bits])
@@ -80,7 +82,8 @@ def test_features_doubled_after_the_trunk_equal_the_doubled_batch(mimb: tuple[bo
 
     assert found.loss.item() == pytest.approx(loss.item(), abs=1e-12)
     owners = heatmaps[torch.where(bits == 1, torch.arange(6), torch.arange(6) + 6)]
-    assert torch.allclose(found.heatmaps, owners, atol=1e-9)
+    close = found_joints(owners, targets[:, 0], weights[:, 0])
+    assert torch.equal(found.found, close)
     for one, other in zip(gradients, wanted, strict=True):
         assert torch.allclose(one, other, atol=1e-9)
     assert all(bool(gradient.any()) for gradient in gradients[-4:])
@@ -105,15 +108,16 @@ def test_accuracy_counts_peaks_near_their_place() -> None:
     # A tenth of the size is 4 rows and 2 columns; half of that is too far.
     for joint, (row, column) in enumerate([(10, 10), (11, 10), (12, 10), (10, 11)]):
         heatmaps[0, joint, row, column] = 0.3
-    assert accuracy(heatmaps, targets, torch.ones(1, 4)) == 0.5
-    assert accuracy(heatmaps, targets, torch.tensor([[1.0, 1, 0, 0]])) == 1
-    assert math.isnan(accuracy(heatmaps, targets, torch.zeros(1, 4)))
+    found = found_joints(heatmaps, targets, torch.ones(1, 4))
+    assert found.tolist() == [True, True, False, False]
+    assert found_joints(heatmaps, targets, torch.tensor([[1.0, 0, 1, 0]])).tolist() == [True, False]
+    assert found_joints(heatmaps, targets, torch.zeros(1, 4)).shape == (0,)
 
 
 @pytest.mark.parametrize("objective", [EveryInstance(), PersonsTogether()])
 def test_other_methods_need_their_own_networks(objective: Objective) -> None:
     with pytest.raises(AssertionError):
-        objective(nn.Identity(), inputs_of(*(torch.zeros(1),) * 3))
+        objective(nn.Identity(), torch.zeros(1), samples_of(*(torch.zeros(1),) * 2))
 
 
 class Related(I2RNet):
@@ -133,15 +137,17 @@ def test_both_stages_count_half_each() -> None:
     images, masks = torch.zeros(5, 3, 16, 16), torch.ones(5, 1, 16, 16)
     targets = torch.randn(5, 1, 2, 4, 4)
     weights = (torch.rand(5, 1, 2) > 0.3).float()
-    inputs = Inputs(images, targets, weights, masks, [3, 2])
+    begins = torch.tensor([True, False, False, True, False])
+    samples = PersonSamples(torch.empty(5, 0), targets, weights, 255 * masks[:, 0], begins)
     alone = [
         float(heatmap_losses(maps, targets[:, 0], weights[:, 0]).mean()) for maps in (single, multi)
     ]
     network = Related(single, multi)
-    found = PersonsTogether()(network, inputs)
+    found = PersonsTogether()(network, images, samples)
     assert float(found.loss) == pytest.approx(sum(alone) / 2)
-    assert found.heatmaps is multi
-    assert network.given == (images, masks, [3, 2])
+    given, stood, lengths = network.given
+    assert (given is images, lengths) == (True, [3, 2])
+    assert torch.equal(stood, masks)
     # Without a first stage there is one loss, of weight one.
-    found = PersonsTogether()(Related(None, multi), inputs)
+    found = PersonsTogether()(Related(None, multi), images, samples)
     assert float(found.loss) == pytest.approx(alone[1])

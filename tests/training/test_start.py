@@ -11,11 +11,16 @@ import torch
 from crowdbench.datasets.manifest import find_split
 from crowdbench.errors import InputError, MissingError, UnknownNameError
 from crowdbench.registry import load_predictor, predictor_names
+from predictors.bottomup.partitions import find_partition
 from predictors.networks import VARIANTS, create
+from predictors.networks.dekr import AdaptiveBlock
 from predictors.networks.i2r import TwoStageI2RNet
 from predictors.networks.mipnet import MIMB
-from predictors.training.recipe import RECIPES, find_recipe
+from predictors.networks.pinet import PINet
+from predictors.training.bottomup_recipes import BOTTOM_UP
+from predictors.training.recipes import RECIPES, find_recipe
 from predictors.training.start import begin_network, first_weights
+from predictors.training.topdown_recipes import TOP_DOWN
 
 TINY, MULTI = find_recipe("hrnet-tiny"), find_recipe("mipnet-tiny")
 State = dict[str, torch.Tensor]
@@ -90,7 +95,8 @@ def test_full_size_mipnet_starts_from_hrnets_file(
 
 
 def test_recipes_name_what_there_is() -> None:
-    assert len(RECIPES) == 17
+    assert (len(TOP_DOWN), len(BOTTOM_UP)) == (17, 18)
+    assert len(RECIPES) == 35
     for name, recipe in RECIPES.items():
         assert name in predictor_names()
         assert recipe.network in VARIANTS
@@ -156,7 +162,7 @@ def test_recipes_of_i2r_net_are_the_official_configurations() -> None:
             recipe.batch_size, recipe.max_persons, recipe.learning_rate, recipe.end_rate,
             recipe.augmentation.half_body_above, recipe.sampling.masks, recipe.start_from,
         )
-        for recipe in RECIPES.values()
+        for recipe in TOP_DOWN
         if recipe.name.startswith("i2r-net-") and recipe is not find_recipe("i2r-net-tiny")
     }  # fmt: skip
     tph4, tph6 = "transpose-h-a4-256x192", "transpose-h-a6-256x192"
@@ -182,8 +188,8 @@ def test_recipes_of_i2r_net_are_the_official_configurations() -> None:
 
 
 def test_recipes_crop_as_their_predictors_do() -> None:
-    for name, recipe in RECIPES.items():
-        method = load_predictor(name).method
+    for recipe in TOP_DOWN:
+        method = load_predictor(recipe.name).method
         assert (recipe.network, recipe.convention, recipe.sampling.input_size, recipe.channels) == (
             method.network, method.convention, method.input_size, method.channels,
         )  # fmt: skip
@@ -203,3 +209,93 @@ def test_full_size_recipes_are_those_of_the_papers() -> None:
     assert (small.epochs, small.falls, small.batch_size, small.sigma) == (210, (170, 200), 128, 2)
     rates = [small.rate(epoch, 0) for epoch in (0, 169.9, 170, 200)]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "share"),
+    [("pinet-tiny", "backbone.", 0.6), ("dekr-tiny", "", 0.4), ("grm-tiny", "", 0.2)],
+)
+def test_bottom_up_networks_take_what_fits(
+    name: str, prefix: str, share: float, tmp_path: Path
+) -> None:
+    recipe, trunk = find_recipe(name), create("hrnet-tiny").state_dict()
+    path, said = saved(tmp_path / "w.pth", trunk), []
+    found = begin_network(recipe, 17, path, said.append).state_dict()
+    fresh = begin_network(recipe, 17, None).state_dict()
+    fits = {
+        key for key, value in trunk.items()
+        if prefix + key in found and found[prefix + key].shape == value.shape
+        and not key.endswith("num_batches_tracked")
+    }  # fmt: skip
+    assert {"conv1.weight", "stage4.0.branches.3.0.conv2.weight", "layer1.0.bn1.running_var"} - (
+        fits
+    ) == ({"stage4.0.branches.3.0.conv2.weight"} if name == "grm-tiny" else set())
+    assert same({key: found[prefix + key] for key in fits}, {key: trunk[key] for key in fits})
+    taken = {prefix + key for key in fits}
+    assert same(*({k: v for k, v in s.items() if k not in taken} for s in (found, fresh)))
+    wanted = sum(not key.endswith("num_batches_tracked") for key in found)
+    assert said == [f"{path}: {len(fits)} of the network's {wanted} tensors begin with its values"]
+    assert share < len(fits) / wanted < share + 0.2
+    # Its own names fit as well.
+    begin_network(recipe, 17, saved(tmp_path / "own.pth", fresh), said.append)
+    assert f": {wanted} of the network's {wanted} tensors" in said[1]
+    fresh["conv1.weight"] = torch.full((16, 3, 3, 3), torch.nan)
+    with pytest.raises(InputError, match=r"conv1\.weight.*finite"):
+        begin_network(recipe, 17, saved(tmp_path / "nan.pth", fresh))
+    with pytest.raises(InputError, match="none of its tensors fits the network"):
+        begin_network(recipe, 17, saved(tmp_path / "x.pth", {"x": torch.zeros(1)}))
+
+
+def test_bottom_up_networks_begin_with_answers_near_zero() -> None:
+    images = torch.randn(1, 3, 64, 64)
+    pinet = begin_network(find_recipe("pinet-tiny"), 17, None)
+    dekr = begin_network(find_recipe("dekr-tiny"), 17, None)
+    assert isinstance(pinet, PINet)
+    with torch.no_grad():
+        features = pinet.features(images)
+        for maps in (*pinet.maps(features), *dekr(images)):
+            assert 0 < maps.abs().max() < 0.3
+        poses, centres = torch.rand(1, 3, 17, 2) * 16, torch.ones(1, 3, 2, dtype=torch.int64)
+        assert 0 < pinet.refine_offsets(features, poses, centres).abs().max() < 0.3
+    blocks = [module for module in dekr.modules() if isinstance(module, AdaptiveBlock)]
+    assert len(blocks) == 17
+    for block in blocks:
+        assert block.transform_matrix_conv.bias.tolist() == [1, 0, 0, 1]
+        assert not block.transform_matrix_conv.weight.any()
+        assert (block.bn.weight == 8).all()
+
+
+def test_published_bottom_up_recipes_are_those_of_the_papers() -> None:
+    found = {
+        recipe.name: (
+            recipe.data, recipe.epochs, recipe.falls, recipe.batch_size, recipe.partition,
+            recipe.sampling.block, recipe.area, recipe.least_box, recipe.least_area,
+            recipe.centre_sigma,
+        )
+        for recipe in BOTTOM_UP
+        if recipe.data != "synthcrowd-train"
+    }  # fmt: skip
+    short, long, kib = (140, (90, 120)), (300, (200, 260)), 1024
+    pinet = ((-2, 1), "box")
+    dekr = ("coco-train2017", *short)
+    heads = ("center", (-4, 3), "origin", 0, kib, 4)
+    assert found == {
+        "pinet-w32-coco-512": ("coco-train2017", *short, 40, "part-large", *pinet, kib, 0, 2),
+        "pinet-w32-crowdpose-512": (
+            "crowdpose-trainval", *long, 40, "part-large", *pinet, 0, 0, 2,
+        ),
+        "pinet-w32-ochuman-512": ("ochuman-val", *short, 20, "part-large", *pinet, kib, 0, 2),
+        "spm-w32-512": ("ochuman-val", *short, 20, "center", *pinet, kib, 0, 2),
+        "dekr-w32-512": (*dekr, 40, *heads),
+        "dekr-w48-640": (*dekr, 20, *heads),
+        "global-relation-w32-512": (*dekr, 40, *heads),
+        "global-relation-w48-640": (*dekr, 20, *heads),
+    }  # fmt: skip
+    for recipe in BOTTOM_UP:
+        parts = VARIANTS[recipe.network].config.get("n_parts", 1)
+        assert len(find_partition(recipe.partition)) == parts
+        assert recipe.by_parts is ("n_parts" in VARIANTS[recipe.network].config)
+        assert recipe.sigma == 2
+        assert recipe.start_from == ("hrnet-tiny" if "tiny" in recipe.name else None)
+    assert find_recipe("dekr-w48-640").sampling.input_size == (640, 640)
+    assert [find_recipe(name).n_chosen for name in ("pinet-w32-coco-512", "pinet-tiny")] == [40, 16]

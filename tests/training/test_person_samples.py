@@ -1,4 +1,4 @@
-"""Samples depend on seed, epoch and image alone; batches on nothing but their place."""
+"""PersonSamples depend on seed, epoch and image alone; batches on nothing but their place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from predictors.topdown.crop import crop_persons, frames_of, to_output
 from predictors.topdown.position import position_masks
 from predictors.training.augmentation import NONE
 from predictors.training.examples import Example
-from predictors.training.samples import BEGIN, Position, Samples, batches, make_samples
+from predictors.training.person_samples import PersonSamples
+from predictors.training.stream import BEGIN, Position, batches
 from predictors.training.targets import make_targets
 from tests.training.problems import Squares, small_recipe
 
@@ -26,19 +27,19 @@ N_PERSONS = 30
 
 
 def all_batches(n_images: int = 12, start: Position = BEGIN, workers: int = 0) -> list[
-    tuple[Samples, Position]
+    tuple[PersonSamples, Position]
 ]:  # fmt: skip
     return list(batches(SOURCE, SAMPLING, 4, n_images, start=start, n_workers=workers))
 
 
-def same(one: Samples, other: Samples) -> bool:
+def same(one: PersonSamples, other: PersonSamples) -> bool:
     return all(map(torch.equal, one, other))
 
 
 def test_a_sample_is_the_crop_with_the_targets_of_owner_and_neighbour() -> None:
     sampling = replace(SAMPLING, augmentation=NONE)
     example = SOURCE[2]
-    found = make_samples(example, SOURCE.skeleton, sampling, np.random.default_rng(0))
+    found = sampling.make(example, SOURCE.skeleton, np.random.default_rng(0))
     crops = crop_persons(
         example.image, frames_of(example.boxes, (64, 48), "classical"), (64, 48), "classical"
     )
@@ -62,11 +63,11 @@ def test_one_instance_keeps_targets_of_joints_just_outside() -> None:
     example = SOURCE[0]
     keypoints = example.keypoints.copy()
     keypoints[0, 0, :2] = example.boxes[0, :2] + [-7, 20]
-    beside = Example(example.image, keypoints, example.boxes)
+    beside = replace(example, keypoints=keypoints)
     one = replace(SAMPLING, augmentation=NONE, n_instances=1)
     two = replace(one, n_instances=2)
     weights = [
-        make_samples(beside, SOURCE.skeleton, sampling, np.random.default_rng(0)).weights[0, 0, 0]
+        sampling.make(beside, SOURCE.skeleton, np.random.default_rng(0)).weights[0, 0, 0]
         for sampling in (one, two)
     ]
     assert weights == [1, 0]
@@ -132,8 +133,7 @@ def test_held_out_images_come_in_their_own_order() -> None:
     # 3 persons, the last of which fills no batch.
     found = [samples.crops for samples, _ in batches(SOURCE, sampling, 2, 2, in_order=True)]
     expected = [
-        make_samples(SOURCE[i], SOURCE.skeleton, sampling, np.random.default_rng(0)).crops
-        for i in range(2)
+        sampling.make(SOURCE[i], SOURCE.skeleton, np.random.default_rng(0)).crops for i in range(2)
     ]
     assert [len(crops) for crops in found] == [2, 1]
     assert torch.equal(torch.cat(found), torch.cat(expected))
@@ -145,7 +145,7 @@ GROUPED = replace(
 
 
 def grouped(n_images: int = 12, start: Position = BEGIN, **other: Any) -> list[
-    tuple[Samples, Position]
+    tuple[PersonSamples, Position]
 ]:  # fmt: skip
     return list(batches(SOURCE, GROUPED, 4, n_images, start=start, **other))
 
@@ -179,7 +179,7 @@ def test_held_out_groups_are_complete_and_none_is_dropped() -> None:
 
 def test_a_grouped_sample_is_the_predictors_crop_with_its_mask() -> None:
     sampling, example = replace(GROUPED, augmentation=NONE), SOURCE[2]
-    found = make_samples(example, SOURCE.skeleton, sampling, np.random.default_rng(0))
+    found = sampling.make(example, SOURCE.skeleton, np.random.default_rng(0))
     frames = frames_of(example.boxes, (64, 48), "size-minus-one")
     crops = crop_persons(example.image, frames, (64, 48), "size-minus-one")
     assert np.array_equal(found.crops.numpy(), crops)
@@ -192,8 +192,8 @@ def test_a_grouped_sample_is_the_predictors_crop_with_its_mask() -> None:
     assert found.targets[:, 0].numpy() == pytest.approx(wanted, abs=1e-5)
     assert np.array_equal(found.weights[:, 0].numpy(), weights)
     assert found.lengths == [3]
-    without = make_samples(
-        example, SOURCE.skeleton, replace(sampling, masks=False), np.random.default_rng(0)
+    without = replace(sampling, masks=False).make(
+        example, SOURCE.skeleton, np.random.default_rng(0)
     )
     assert without.masks.shape == (3, 0, 0)
     assert np.array_equal(without.crops.numpy(), crops)
@@ -211,7 +211,7 @@ class SomeEmpty(Squares):
     def __getitem__(self, index: int) -> Example:
         example = super().__getitem__(index)
         n = index % 2 * len(example.boxes)
-        return replace(example, keypoints=example.keypoints[:n], boxes=example.boxes[:n])
+        return example.persons(np.arange(n))
 
 
 def test_images_without_persons_are_passed_over() -> None:
