@@ -29,7 +29,7 @@ from predictors.bottomup.found import Found
 from predictors.bottomup.merging import merging_of, merging_option
 from predictors.bottomup.predictor import BottomUp, Method, View, check_choice, in_full
 from predictors.bottomup.variants import make_variant
-from predictors.topdown.variants import Family
+from predictors.family import Family
 
 if TYPE_CHECKING:
     from predictors.bottomup.regression import ScaleMaps

@@ -12,7 +12,7 @@ from __future__ import annotations
 from predictors.bottomup.predictor import Method
 from predictors.bottomup.variants import make_variant
 from predictors.dekr import MATCHING, MERGING, OWN_RESCORING, CentreBased
-from predictors.topdown.variants import Family
+from predictors.family import Family
 
 _FAMILY = Family(
     "Global Relation",

@@ -18,7 +18,7 @@ from crowdbench.predictor import Request
 from predictors.bottomup.found import Found
 from predictors.bottomup.predictor import BottomUp, Method, View, in_full
 from predictors.bottomup.variants import make_variant
-from predictors.topdown.variants import Family
+from predictors.family import Family
 
 _FAMILY = Family(
     "HigherHRNet",

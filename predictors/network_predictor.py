@@ -68,7 +68,7 @@ class NetworkPredictor(Predictor):
         """Predict with this network, moved to `device` and to the precision asked for."""
         import torch
 
-        from predictors.topdown.heatmaps import mirror_permutation
+        from predictors.mirroring import mirror_permutation
 
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         self._device, self._type = device, kind[self._precision]

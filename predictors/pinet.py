@@ -25,7 +25,7 @@ from predictors.bottomup.merging import FUSION, merging_of, merging_option
 from predictors.bottomup.partitions import find_partition
 from predictors.bottomup.predictor import BottomUp, Method, View, check_choice, in_full
 from predictors.bottomup.variants import make_variant
-from predictors.topdown.variants import Family
+from predictors.family import Family
 
 if TYPE_CHECKING:
     from torch import nn

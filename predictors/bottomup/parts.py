@@ -16,7 +16,7 @@ from torch import Tensor
 
 from predictors.bottomup.found import Found
 from predictors.bottomup.regression import Proposals, found_of, heat_of, pool, propose
-from predictors.topdown.heatmaps import flip_average
+from predictors.mirroring import flip_average
 
 # (features (N, C, h, w), poses (N, n, J, 2), centres (N, n, 2) row and column) -> (N, n, 2 J), what
 # is to be subtracted from the poses: `PINet.refine_offsets`.

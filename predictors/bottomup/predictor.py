@@ -194,7 +194,7 @@ class BottomUp(NetworkPredictor):
         import torch
 
         from predictors.bottomup.views import mirrored
-        from predictors.topdown.normalisation import normalised
+        from predictors.normalisation import normalised
 
         for scale, image in zip(self.scales, images, strict=True):
             pixels = torch.from_numpy(image)[None].to(self._device)

@@ -18,7 +18,7 @@ from torch import Tensor
 from predictors.bottomup.found import Found
 from predictors.bottomup.peaks import find_peaks, window_for
 from predictors.bottomup.readings import Heat
-from predictors.topdown.heatmaps import flip_average
+from predictors.mirroring import flip_average
 
 # Pixels of the image in one of the maps.
 STRIDE = 4

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from predictors.topdown.heatmaps import flip_average, flip_back
+from predictors.mirroring import flip_average, flip_back
 
 
 class Tagged(NamedTuple):

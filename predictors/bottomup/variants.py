@@ -7,7 +7,7 @@ from typing import TypeVar
 from crowdbench.card import Card, Option
 from crowdbench.weights import official_weights
 from predictors.bottomup.predictor import SCALES, BottomUp, Method
-from predictors.topdown.variants import Family
+from predictors.family import Family
 
 T = TypeVar("T", bound=BottomUp)
 

@@ -74,6 +74,32 @@ def load_checkpoint(network: nn.Module, path: Path, variant: str) -> None:
     network.load_state_dict({**own, **values})
 
 
+def load_what_fits(network: nn.Module, path: Path, prefix: str) -> tuple[int, int]:
+    """Load those tensors of a checkpoint that a network has, too, by name and shape.
+
+    Args:
+        network: gets the values, converted to its types.
+        path: see `load_checkpoint`.
+        prefix: what the network's names may have before those of the file, e.g. ``backbone.``.
+
+    Returns:
+        How many tensors were taken, and of how many.
+
+    Raises:
+        MissingError, InputError: as `load_checkpoint`; also if nothing fits.
+    """
+    own = network.state_dict()
+    taken = {}
+    for name, value in _tensors(path, _read(path)).items():
+        for known in (name, prefix + name):
+            if known in own and own[known].shape == value.shape and not name.endswith(_COUNTER):
+                taken[known] = _converted(path, name, value, own[known])
+    if not taken:
+        raise InputError(f"{path}: none of its tensors fits the network by name and shape")
+    network.load_state_dict({**own, **taken})
+    return len(taken), sum(not name.endswith(_COUNTER) for name in own)
+
+
 def _read(path: Path) -> Any:
     """Return what a file holds, by its format."""
     content = read_bytes(path, "weights")

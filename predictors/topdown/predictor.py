@@ -248,7 +248,7 @@ class TopDown(NetworkPredictor):
         """Return (2 N, 3, h, w): N crops as the network takes them, then their mirror images."""
         import torch
 
-        from predictors.topdown.normalisation import normalised
+        from predictors.normalisation import normalised
 
         images = normalised(torch.from_numpy(crops).to(self._device), self.method.channels)
         images = images.to(self._type)
@@ -263,8 +263,8 @@ class TopDown(NetworkPredictor):
         """
         import torch
 
+        from predictors.mirroring import flip_average
         from predictors.topdown.decoding import decode_dark, decode_quarter_offset
-        from predictors.topdown.heatmaps import flip_average
 
         direct, mirrored = heatmaps.float().chunk(2, dim=1)
         maps = flip_average(direct, mirrored, self._mirror, shift=self.method.shift)

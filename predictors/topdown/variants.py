@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 
-from crowdbench.card import Card, Option
+from crowdbench.card import Card
 from crowdbench.weights import official_weights
+from predictors.family import Family
 from predictors.topdown.predictor import Method, TopDown
 
 T = TypeVar("T", bound=TopDown)
-
-
-@dataclass(frozen=True)
-class Family:
-    """What the variants of a method share on their cards; see `crowdbench.card.Card`."""
-
-    method: str
-    paper: str
-    year: int
-    licence: str = ""
-    options: tuple[Option, ...] = ()
-    shows_attention: bool = False
 
 
 def make_variant(

@@ -11,8 +11,8 @@ import torch
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
 from predictors.bottomup.partitions import find_partition
+from predictors.mirroring import mirror_permutation
 from predictors.topdown.crop import warp_crops
-from predictors.topdown.heatmaps import mirror_permutation
 from predictors.training.augmentation import move_joints
 from predictors.training.examples import Example
 from predictors.training.image_augmentation import MIDDLE, ImageAugmentation, draw_cut

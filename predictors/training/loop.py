@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from crowdbench.errors import CrowdbenchError, InputError, UsageError
 from crowdbench.files import FileDigest, read_bytes, write_atomically
 from predictors.networks.cost import n_parameters
-from predictors.topdown.normalisation import normalised
+from predictors.normalisation import normalised
 from predictors.training.examples import Source
 from predictors.training.journal import Row, draw_curve, write_log, write_weights
 from predictors.training.losses import Outcome

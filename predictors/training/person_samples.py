@@ -11,8 +11,8 @@ import torch
 
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
+from predictors.mirroring import mirror_permutation
 from predictors.topdown.crop import Convention, warp_crops
-from predictors.topdown.heatmaps import mirror_permutation
 from predictors.topdown.position import position_masks
 from predictors.training.augmentation import NONE, Augmentation, draw_views, move_joints
 from predictors.training.examples import Example

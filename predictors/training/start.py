@@ -9,11 +9,10 @@ from typing import cast
 import torch
 from torch import nn
 
-from crowdbench.errors import InputError
 from crowdbench.registry import load_predictor
 from crowdbench.weights import find_weights
 from predictors.networks import create
-from predictors.networks.checkpoints import _converted, _read, _tensors, load_checkpoint
+from predictors.networks.checkpoints import load_checkpoint, load_what_fits
 from predictors.networks.dekr import AdaptiveBlock, CentreRegression
 from predictors.networks.hrnet import PoseHRNet
 from predictors.networks.i2r import I2RNet, TwoStageI2RNet
@@ -29,8 +28,6 @@ _NO_BLOCKS = (False, False, False, False)
 _LITTLE = 0.1
 # Before the names of the trunk's tensors, where it is a part by itself.
 _TRUNK = "backbone."
-# Counters of batch-norm, which are no weights.
-_COUNTER = "num_batches_tracked"
 
 
 def _nothing(_words: str) -> None: ...
@@ -75,7 +72,8 @@ def begin_network(
         if isinstance(recipe, ImageRecipe):
             _begin_bottom_up(network, recipe.offset_scale)
             if weights is not None:
-                say(_take(network, weights))
+                n_taken, n = load_what_fits(network, weights, _TRUNK)
+                say(f"{weights}: {n_taken:,} of the network's {n:,} tensors begin with its values")
             return network
         if isinstance(network, PoseHRNet):
             _begin_small(network)
@@ -134,25 +132,6 @@ def _begin_bottom_up(network: nn.Module, offset_scale: float) -> None:
             last = module.gconv_pred[-1]
             assert isinstance(last, nn.Conv1d)
             _begin_near_zero(last)
-
-
-def _take(network: nn.Module, weights: Path) -> str:
-    """Load the tensors of a file that fit by name and shape; return in words how many did.
-
-    Raises:
-        InputError: if none does, or one has a value that is not finite.
-    """
-    own = network.state_dict()
-    found = {}
-    for name, value in _tensors(weights, _read(weights)).items():
-        for known in (name, _TRUNK + name):
-            if known in own and own[known].shape == value.shape and not name.endswith(_COUNTER):
-                found[known] = _converted(weights, name, value, own[known])
-    if not found:
-        raise InputError(f"{weights}: none of its tensors fits the network by name and shape")
-    network.load_state_dict({**own, **found})
-    n_wanted = sum(not name.endswith(_COUNTER) for name in own)
-    return f"{weights}: {len(found):,} of the network's {n_wanted:,} tensors begin with its values"
 
 
 def _begin_as_first_stage(network: TwoStageI2RNet) -> None:

@@ -24,8 +24,8 @@ from torch import Tensor
 from crowdbench.skeletons import COCO_17
 from predictors.bottomup.tag_grouping import JOINT_ORDER, group
 from predictors.bottomup.tags import Tagged, join_resolutions, join_scales
+from predictors.mirroring import flip_back, mirror_permutation
 from predictors.networks import create
-from predictors.topdown.heatmaps import flip_back, mirror_permutation
 
 NETWORK = "higherhrnet-w32-512"
 # 512 x 683 px, with the longer side rounded up to a multiple of 64.

@@ -13,7 +13,7 @@ import numpy as np
 from crowdbench.predictor import Batch
 from crowdbench.structures import Poses
 from predictors.mipnet import Tiny
-from predictors.topdown.heatmaps import mirror_permutation
+from predictors.mirroring import mirror_permutation
 from predictors.topdown.predictor import Found, Persons
 
 

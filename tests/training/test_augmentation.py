@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14
+from predictors.mirroring import mirror_permutation
 from predictors.topdown.crop import (
     Convention,
     Frames,
@@ -17,7 +18,6 @@ from predictors.topdown.crop import (
     to_output,
     warp_crops,
 )
-from predictors.topdown.heatmaps import mirror_permutation
 from predictors.training.augmentation import (
     HRNET,
     NONE,

@@ -1,4 +1,4 @@
-"""Heatmaps of mirrored crops: turned back, and averaged with those of the crops themselves."""
+"""Maps of mirrored images: turned back, and averaged with those of the images themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mirror_permutation(skeleton: Skeleton) -> list[int]:
 
 
 def flip_back(heatmaps: Tensor, mirror: Sequence[int] | Tensor, *, shift: bool) -> Tensor:
-    """Return the heatmaps of mirrored crops as heatmaps of the crops.
+    """Return the maps of mirrored images as maps of the images.
 
     Args:
         heatmaps: (..., K, H, W).
@@ -51,11 +51,11 @@ def flip_back(heatmaps: Tensor, mirror: Sequence[int] | Tensor, *, shift: bool) 
 def flip_average(
     direct: Tensor, mirrored: Tensor, mirror: Sequence[int] | Tensor, *, shift: bool
 ) -> Tensor:
-    """Return the plain average of the crops' heatmaps and their mirror images' ones, turned back.
+    """Return the plain average of images' maps and their mirror images' ones, turned back.
 
     Args:
-        direct: (..., K, H, W) heatmaps of the crops.
-        mirrored: (..., K, H, W) heatmaps of the mirrored crops.
+        direct: (..., K, H, W) maps of the images.
+        mirrored: (..., K, H, W) maps of the mirrored images.
         mirror: see `flip_back`.
         shift: see `flip_back`.
     """

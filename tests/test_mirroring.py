@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crowdbench.skeletons import COCO_17, SKELETONS, Skeleton
-from predictors.topdown.heatmaps import flip_average, flip_back, mirror_permutation
+from predictors.mirroring import flip_average, flip_back, mirror_permutation
 from tests.topdown.goldens import NAMES, read_golden
 
 SKELETON = Skeleton("three", ("left", "middle", "right"), (0.1, 0.1, 0.1), mirror=((0, 2),))
