@@ -6,6 +6,7 @@ ARGS ?=
 TINY := hrnet-tiny mipnet-tiny i2r-net-tiny
 TINY_WITHOUT_BOXES := pinet-tiny dekr-tiny grm-tiny
 PARTITIONS := spm-tiny pinet-tiny-head pinet-tiny-part-small pinet-tiny-keypoint
+GRAPHS := pinet-tiny-no-graph pinet-tiny-static-graph
 MODULES := grm-tiny-plain grm-tiny-grm grm-tiny-mfa
 # Of all trainings of `make ablations`; EPOCHS=0.2 tries them out.
 EPOCHS ?= 1
@@ -36,16 +37,17 @@ compare: $(VENV)/.runtime ## Compare the tiny networks, on a detector's boxes or
 		--allow-mixed --output runs/detected/comparison
 
 ablations: $(VENV)/.runtime ## Train and compare the rows of PINet's Table 1 and Global Relation's Table I, tiny: hours
-	for name in pinet-tiny grm-tiny $(PARTITIONS) $(MODULES); do \
+	for name in pinet-tiny grm-tiny $(PARTITIONS) $(GRAPHS) $(MODULES); do \
 		test -e runs/training/$$name/weights.safetensors || \
 		$(BIN)/python -m predictors.training $$name --precision bf16 --epochs $(EPOCHS) --resume || exit; done
-	for name in grm-tiny $(PARTITIONS) $(MODULES); do $(BIN)/crowdbench run --predictor $$name \
+	for name in pinet-tiny grm-tiny $(PARTITIONS) $(GRAPHS) $(MODULES); do $(BIN)/crowdbench run --predictor $$name \
 		--split synthcrowd-test --weights runs/training/$$name/weights.safetensors --no-report --overwrite \
 		--output runs/ablations/$$name || exit; done
 	$(BIN)/crowdbench ablate --predictor pinet-tiny --split synthcrowd-test --vary refinement --vary merging \
-		--weights runs/training/pinet-tiny/weights.safetensors --output runs/ablations/pinet-tiny
+		--weights runs/training/pinet-tiny/weights.safetensors --output runs/ablations/components
 	$(BIN)/crowdbench compare $(PARTITIONS:%=runs/ablations/%) \
-		"runs/ablations/pinet-tiny/refinement=off_merging=oks-nms" --allow-mixed --output runs/ablations/partitions
+		"runs/ablations/components/refinement=off_merging=oks-nms" --allow-mixed --output runs/ablations/partitions
+	$(BIN)/crowdbench compare $(GRAPHS:%=runs/ablations/%) runs/ablations/pinet-tiny --output runs/ablations/graphs
 	$(BIN)/crowdbench compare $(MODULES:%=runs/ablations/%) runs/ablations/grm-tiny --output runs/ablations/modules
 
 test: $(VENV)/.test ## Run the tests, on up to 4 cores; ARGS="-k name" goes to pytest

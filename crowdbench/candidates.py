@@ -24,7 +24,7 @@ class Candidates(NamedTuple):
         poses: made from all boxes.
         sweep: by least box score, the poses made from the boxes that reach it; only of a predictor
             whose poses depend on the other boxes of the image.
-        skipped: images without poses because their files could not be read.
+        skipped: images without poses because they could not be used.
     """
 
     poses: Poses
@@ -37,7 +37,7 @@ class Shard(NamedTuple):
 
     Attributes:
         poses: the candidates of its images.
-        skipped: those of its images whose files could not be read.
+        skipped: those of its images that could not be used.
     """
 
     poses: Poses

@@ -34,8 +34,8 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         values: the forms that a value may have, e.g. ``all`` and ``window:N``.
         help: what it decides and what the default is, in one line.
         study: the values that ``crowdbench ablate --vary NAME`` compares, the plainest first.
-        published: patterns (of `fnmatch`) of the values that figures in papers were made with;
-            empty where it makes no other method of it.
+        published: patterns (of `fnmatch`) of the values with which it is the published method, no
+            ablation of it; empty where all are.
     """
 
     name: str

@@ -40,6 +40,17 @@ class Merging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joints: int = 8
     most: int = 30
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing.
+
+        Raises:
+            UsageError: if there is one.
+        """
+        for name, least in (("oks", 0), ("share", 0), ("joints", 0), ("most", 0)):
+            value = getattr(self, name)
+            if not value >= least:
+                raise UsageError(f"merging has {name}={value:g}, expected {least} or more")
+
     def __str__(self) -> str:
         if self.rule == "none":
             return "none"

@@ -39,7 +39,7 @@ _FIELDS = {
     "decoding": _Field("if asked", "another decoding of heatmaps"),
     "precision": _Field("if asked", "another precision of the network"),
     "options": _Field("if asked", "other options"),
-    "skipped": _Field("if asked", "other images that could not be read"),
+    "skipped": _Field("if asked", "other images that could not be used"),
     "images": _Field("if asked", "another number of images"),
     "pose_area": _Field(
         "if asked",

@@ -87,7 +87,7 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SkippedImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An image whose file could not be read and that therefore has no poses.
+    """An image that could not be read, or that nothing could be made of, and so has no poses.
 
     Attributes:
         image_id: its id.

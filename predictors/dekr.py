@@ -13,15 +13,14 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from crowdbench.card import Option
 from crowdbench.errors import MissingError, UsageError
 from crowdbench.files import FileDigest, digest_of_file
-from crowdbench.merging import AS_THEY_ARE, Merging
-from crowdbench.near_joints import drop_near
+from crowdbench.merging import AS_THEY_ARE, Merging, final_poses
 from crowdbench.predictor import Request
 from crowdbench.structures import Array, Poses
 from crowdbench.weights import WEIGHTS_VARIABLE
@@ -87,7 +86,8 @@ class CentreBased(BottomUp):
         """Resolve the settings; the networks are made by `load`.
 
         Raises:
-            UsageError: if an option has no such value, or poses are to be both fused and rescored.
+            UsageError: if an option has no such value, or poses are to be both merged by a rule
+                that is not DEKR's and rescored.
             MissingError: if the file of a rescoring network is not there.
         """
         merging_name, merging = merging_of(request, MERGING, _USUAL)
@@ -110,7 +110,7 @@ class CentreBased(BottomUp):
         super().__init__(
             request,
             merging,
-            flip_test="shifted(3px)",
+            flip_test="shifted(3px,kept),poses-averaged",
             decoding=decoding,
             scores="centre*mean(heat)" + ("*rescoring" if digest else ""),
             options={
@@ -119,8 +119,12 @@ class CentreBased(BottomUp):
                 RESCORING.name: f"sha256:{digest.sha256[:12]}" if digest else "off",
             },
             inputs={"rescoring": digest} if digest else {},
-            notes=self._notes(request, digest is not None),
+            notes=self._notes(request, merging_name, digest is not None),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the networks out: processes that only read images are not sent them."""
+        return super().__getstate__() | {"_rescoring": None}
 
     def load(self, device: str, weights: Path | None) -> None:
         """Make the networks, with the weights of the files or with seeded random ones.
@@ -130,10 +134,11 @@ class CentreBased(BottomUp):
         """
         super().load(device, weights)
         if self._rescoring_file is not None:
+            from predictors.bottomup.rescoring import LINKS
             from predictors.networks.checkpoints import load_checkpoint
-            from predictors.networks.rescoring import RescoringNet, n_features_of
+            from predictors.networks.rescoring import RescoringNet
 
-            network = RescoringNet(n_features_of(self.skeleton.name))
+            network = RescoringNet(LINKS[self.skeleton.name].n_features)
             load_checkpoint(network, self._rescoring_file, f"{self.card.name}'s rescoring")
             self._rescoring = network.eval()
 
@@ -144,7 +149,7 @@ class CentreBased(BottomUp):
 
         found, heat = find(self._maps(views), self._mirror, DECREASE[self.skeleton.name])
         if self._suppressed is not None:
-            found = _left(found, self._suppressed)
+            found = _left(found, self._suppressed, self.skeleton.sigma_array)
         if self._is_matched and len(found.points):
             found = found._replace(points=match(found.points, found.keypoint_scores, heat))
         return found
@@ -180,8 +185,8 @@ class CentreBased(BottomUp):
             return path if path.is_file() else None
         if merging != _USUAL:
             raise UsageError(
-                f"--option rescoring={asked} does not go with --option merging={merging}: there "
-                "scores come from the keypoints; leave one of them out"
+                f"--option rescoring={asked} goes with --option merging={_USUAL} alone: leave one "
+                "of them out"
             )
         path = Path(asked)
         if not path.is_file():
@@ -190,10 +195,11 @@ class CentreBased(BottomUp):
             )
         return path
 
-    def _notes(self, request: Request, is_rescored: bool) -> tuple[str, ...]:
-        asked = request.options
-        if is_rescored or not self.rescores or {RESCORING.name, MERGING.name} & asked.keys():
+    def _notes(self, request: Request, merging: str, is_rescored: bool) -> tuple[str, ...]:
+        if is_rescored or not self.rescores or RESCORING.name in request.options:
             return ()
+        if merging != _USUAL:
+            return (f"not rescored, as poses merged by {merging} have scores of their own",)
         file = _RESCORING_FILES[request.split.skeleton.name]
         note = (
             f"without DEKR's rescoring network, which the published figures contain: put {file} "
@@ -202,14 +208,13 @@ class CentreBased(BottomUp):
         return (note,)
 
 
-def _left(found: Found, merging: Merging) -> Found:
-    """Return the people of an image that merging leaves."""
-    n = len(found.points)
-    none = np.zeros(n, np.int64)
+def _left(found: Found, merging: Merging, sigmas: Array) -> Found:
+    """Return the people of an image that a rule without fusion leaves."""
+    none = np.zeros(len(found.points), np.int64)
     poses = Poses(
         none, found.points, found.keypoint_scores, found.scores, none - 1, none, ranks=found.ranks
     )
-    left = poses.take(drop_near(poses, merging.share, merging.joints, merging.most))
+    left = final_poses(poses, merging, sigmas)
     return Found(left.keypoints, left.keypoint_scores, left.scores, left.ranks)
 
 

@@ -86,7 +86,7 @@ class PartBased(BottomUp):
         super().__init__(
             request,
             merging,
-            flip_test="shifted(3px),poses-averaged",
+            flip_test="shifted(3px,zeros),poses-averaged",
             decoding=f"regression({self.partition}>0.01)",
             scores="part*mean(heat)",
             options=options,
@@ -98,9 +98,13 @@ class PartBased(BottomUp):
         The refinement stays in fp32: in half precision it would read features up to half a pixel of
         the map beside the joints.
         """
+        kept = {}
+        if self.refines:
+            refinement = cast("Network", network).pr
+            kept = {name: value.clone() for name, value in refinement.state_dict().items()}
         super().use(network, device)
         if self.refines:
-            self._network.pr.float()
+            self._network.pr.float().load_state_dict(kept)
 
     def find(self, views: Iterator[View], size: tuple[int, int]) -> Found:
         """Return the poses that the parts in the image give."""
@@ -163,6 +167,15 @@ def _variant(data: str, data_set: str, skeleton: str) -> type[PINet]:
     )
 
 
+def _tiny(name: str, remark: str = "") -> type[PINet]:
+    """Return a network that `predictors.training` trains; of no paper."""
+    method = Method(name, 256, "shifted")
+    options = (_FUSED, _REFINEMENT)
+    return make_variant(
+        PINet, _FAMILY, "HRNet-tiny", method, (), options, remark, skeletons=("coco-17",)
+    )
+
+
 def _parted(partition: str) -> type[PartBased]:
     """Return a row of the paper's Table 1b, small: no refinement, another partition."""
     found = make_variant(
@@ -187,11 +200,10 @@ OCHuman = _variant("ochuman", "OCHuman", "coco-17")
 SPM_W32 = make_variant(
     SPM, _SPM_FAMILY, "HRNet-W32", Method("spm-w32-512", 512, "shifted"), ("spm",), (_SUPPRESSED,)
 )
-# Trained by `predictors.training`; of no paper.
-Tiny = make_variant(
-    PINet, _FAMILY, "HRNet-tiny", Method("pinet-tiny", 256, "shifted"), (), (_FUSED, _REFINEMENT),
-    skeletons=("coco-17",),
-)  # fmt: skip
+Tiny = _tiny("pinet-tiny")
+# The rows of the paper's Table 1c.
+TinyStaticGraph = _tiny("pinet-tiny-static-graph", "graph of the skeleton alone")
+TinyNoGraph = _tiny("pinet-tiny-no-graph", "refined without a graph")
 SPMTiny = make_variant(
     SPM, _SPM_FAMILY, "HRNet-tiny", Method("spm-tiny", 256, "shifted"), (), (_SUPPRESSED,),
     skeletons=("coco-17",),

@@ -49,7 +49,7 @@ def obstacles(run: Run, metrics: Metrics) -> list[str]:
     )
     n_skipped = len(metrics.skipped_images)
     skipped = (
-        f"{n_skipped:,} of {run.split.images:,} images could not be read and have no poses, so the "
+        f"{n_skipped:,} of {run.split.images:,} images could not be used and have no poses, so the "
         "figures are not comparable."
         if n_skipped
         else None
@@ -116,7 +116,8 @@ def _network_words(run: Run, entries: Sequence[Entry]) -> str:
     words = (
         f"Backbone of this run: {card.backbone or 'not recorded'}; input size: "
         f"{card.input_size or 'not recorded'}. "
-        f"Published rows of the same method, backbone and input size: {same or 'none'}."
+        "Published rows of the same method, backbone, input size, test scales and options: "
+        f"{same or 'none'}."
     )
     return f"{words} Rows that may be, as not all of it is stated: {maybe}." if maybe else words
 

@@ -104,7 +104,7 @@ def headline(errors: KeypointErrors) -> str:
     """
     total = errors.total
     if not total.n:
-        return f"Not counted: {errors.reason or 'no keypoints'}."
+        return f"Not counted: {errors.reason}."
     share = percent(total.swap / total.n, 1)
     return f"{total.swap:,} of {total.n:,} keypoints ({share} %) were given to the wrong person."
 

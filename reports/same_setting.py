@@ -15,6 +15,8 @@ Likeness = Literal["same", "maybe", "other"]
 _CERTAIN_BOXES = ("gt", "none")
 # Of all multi-scale tests in the papers.
 _MULTI_SCALE = "0.5+1+2"
+# Data that tables call by two names.
+_DATA = {"coco": "coco-train"}
 
 
 def measured_boxes(run: Run) -> str:
@@ -54,10 +56,11 @@ def _is_as_published(run: Run) -> bool:
 
 
 def likeness(run: Run, entry: Entry) -> Likeness:
-    """Return whether a row is of the run's method, backbone, input size and test scales.
+    """Return whether a row is of the run's method, backbone, input size, test scales and options.
 
-    ``maybe`` where card or paper leave one of them open, or where it was concluded from other
-    figures. Refined poses are another method, and so are options that no paper has.
+    ``maybe`` where card or paper leave one of them open, where it was concluded from other figures,
+    or where the official weights were trained on other data than the row's. Refined poses are
+    another method, and so are options that make another of the run's.
     """
     settings, card = entry.settings, run.predictor.card
     has_several = settings.get("test") == "multi-scale"
@@ -75,11 +78,16 @@ def likeness(run: Run, entry: Entry) -> Likeness:
             return "other"
         if not (here and there) or f"settings.{key}" in entry.inferred:
             found = "maybe"
+    skeleton = run.split.skeleton.name
+    known = {file.trained_on for file in card.weights if file.skeleton == skeleton} - {None}
+    there = str(settings.get("trained_on", ""))
+    if there and known and _DATA.get(there, there) not in known:
+        found = "maybe"
     return found
 
 
 def is_same_setting(run: Run, entry: Entry) -> bool:
-    """Return whether a row was made with the run's method, backbone, input size and boxes.
+    """Return whether a row is certainly of a run's setting, its boxes included.
 
     Only what is certain counts: no row is, of which a setting was inferred or is in doubt, and no
     row on a detector's boxes. Random weights are no setting of a paper.

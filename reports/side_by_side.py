@@ -6,6 +6,7 @@ are made from it alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,14 +170,16 @@ def _compare_conditions(
 
     No difference of their rows is tested yet.
 
-    Where rules differ, that of the first run which has rows is the one to compare by.
+    Where rules differ, the one that most runs have is the one to compare by; of two that as many
+    have, that of the earlier run.
     """
     conditions: _Conditions = {}
     figures: _Figures = {}
     left_out: list[LeftOut] = []
     for condition in _in_order([run.condition_facts for run in runs]):
         with_rows = [run for run in runs if run.conditions.get(condition)]
-        rule = with_rows[0].condition_facts[condition].rule if with_rows else None
+        rules = Counter(run.condition_facts[condition].rule for run in with_rows)
+        rule = rules.most_common(1)[0][0] if rules else None
         reasons = [_reason(condition, run, rule) for run in runs]
         taken = [run if reason is None else None for run, reason in zip(runs, reasons, strict=True)]
         compared = [run for run in taken if run is not None]

@@ -187,7 +187,7 @@ def method_facts(run: Run) -> dict[str, str]:
 def skipped_words(content: Content) -> str:
     """Return how many images were left out."""
     n = len(content.metrics.skipped_images)
-    return f"{n:,} {'image' if n == 1 else 'images'} that could not be read"
+    return f"{n:,} {'image' if n == 1 else 'images'} that could not be used"
 
 
 def more_skipped_words(content: Content) -> str:

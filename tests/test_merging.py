@@ -44,6 +44,21 @@ def test_a_candidate_too_similar_to_a_better_one_is_dropped() -> None:
     assert kept(poses, Merging()) == [0, 1, 2]
 
 
+def test_thin_poses_beside_each_other_are_similar() -> None:
+    line = np.stack([np.zeros(17), np.linspace(0, 96, 17)], axis=1)
+    poses = poses_of(np.array([line, line + np.array([20.0, 0])]), [0.5, 0.9], areas=[1e4] * 2)
+    assert kept(poses, Merging("oks-nms", 0.3)) == [1]
+    assert kept(poses, Merging("oks-nms", 0.5)) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("oks", -0.1), ("share", float("nan")), ("joints", -1), ("most", -1)]
+)
+def test_numbers_that_mean_nothing_are_refused(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"merging has {name}="):
+        Merging("near-joints", **{name: value})  # type: ignore[arg-type]
+
+
 def test_only_candidates_that_stay_drop_others() -> None:
     # The middle one is dropped by the first, so the last one, similar to it alone, stays.
     points = shifted(0, 3, 6)

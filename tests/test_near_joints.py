@@ -45,6 +45,14 @@ def test_of_poses_near_each_other_the_one_of_the_highest_rank_stays() -> None:
     assert kept(ranked(stepped(0, 5, 200), [0.5, 0.9, 0.1])) == [0, 1, 2]
 
 
+def test_thin_poses_beside_each_other_are_near() -> None:
+    # The line is 96 high: close is less than 4.8 away, sideways as well.
+    line = np.stack([np.zeros(17), np.linspace(0, 96, 17)], axis=1)
+    narrow = Merging("near-joints", share=0.05, joints=8, most=0)
+    assert kept(ranked(np.array([line, line + np.array([4.7, 0])]), [0.5, 0.9]), narrow) == [1]
+    assert kept(ranked(np.array([line, line + np.array([4.9, 0])]), [0.5, 0.9]), narrow) == [0, 1]
+
+
 def test_without_ranks_the_score_decides() -> None:
     poses = replace(ranked(stepped(0, 4), [0.5, 0.9]), ranks=None)
     assert kept(poses) == [0]

@@ -31,6 +31,8 @@ class Subject:
         sweep: for a predictor whose poses depend on the other boxes of the image, the candidates it
             made from the boxes of at least each score; None for all others.
         iou_among: whose boxes count in the IoU of persons.
+        has_boxes: whether the predictor starts from boxes, so that its poses have box scores; of no
+            poses at all, nothing else tells.
     """
 
     truth: GroundTruth
@@ -38,6 +40,7 @@ class Subject:
     candidates: Poses
     sweep: Mapping[float, Poses] | None = None
     iou_among: Among = "annotated"
+    has_boxes: bool = False
 
     @cached_property
     def person_iou(self) -> Array:

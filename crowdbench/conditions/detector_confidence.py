@@ -35,6 +35,8 @@ def _cut(subject: Subject, thresholds: Values) -> Cut:
         notes.append(f"all boxes have the score {scores[0]:g}, so detector-confidence says nothing")
     if subject.sweep is not None:
         return Cut(_swept(subject.sweep, at), _RULE, tuple(notes))
+    if scores is None and subject.has_boxes and not len(poses):
+        scores = poses.scores
     if scores is None:
         return _cut_own_scores(poses, at)
     is_first, rows = _first_of_box(poses), []

@@ -41,7 +41,7 @@ class Fed(NamedTuple):
         part: what it is of.
         batch: its images that could be read, with their boxes.
         box_rows: (B,) row of each of the batch's boxes among all boxes; None without boxes.
-        skipped: its images that could not be read.
+        skipped: its images that could not be used.
     """
 
     part: Part
@@ -90,7 +90,7 @@ class _Read(NamedTuple):
     """What a worker hands over: no more than the network's process does not have.
 
     Attributes:
-        inputs: for each image of a part what was prepared; None where it could not be read.
+        inputs: for each image of a part what was prepared; None where nothing could be.
         faults: for each image what was wrong with it, or None.
     """
 

@@ -10,6 +10,8 @@ from crowdbench.errors import MissingError, UsageError
 
 # Boxes in a batch. On a CPU more of them gain nothing and only need more memory.
 _BATCH_SIZES = {"cpu": 8, "mps": 32, "cuda": 64}
+# Whole images, of which each is large.
+_IMAGES = 4
 # Processes that feed an accelerator; a CPU is better used by the network itself.
 _MOST_WORKERS = 8
 
@@ -57,7 +59,13 @@ def choose_machine(card: Card, device: str, batch_size: str, workers: str) -> Ma
     kind = name.partition(":")[0]
     if processes is None:
         processes = 0 if kind == "cpu" else min(_MOST_WORKERS, max(os.cpu_count() or 1, 2) - 1)
-    return Machine(name, description, size or _BATCH_SIZES[kind], processes, threads)
+    return Machine(
+        name,
+        description,
+        size or (_BATCH_SIZES[kind] if card.needs_boxes else _IMAGES),
+        processes,
+        threads,
+    )
 
 
 def _check_name(device: str) -> None:

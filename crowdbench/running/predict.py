@@ -162,10 +162,15 @@ class Prediction:
             for shard in itertools.chain.from_iterable(made.values())
             for image in shard.skipped
         }
+        if len(bad) == n_images:
+            raise InputError(
+                f"none of the {n_images:,} images in {self._split.images.folder} can be used: "
+                f"{_some([image.reason for image in bad.values()])}"
+            )
         if bad and not self._means.skip_bad_images:
             raise InputError(
                 f"{len(bad):,} of {n_images:,} images in {self._split.images.folder} can't be "
-                f"read: {_some([image.reason for image in bad.values()])}\n"
+                f"used: {_some([image.reason for image in bad.values()])}\n"
                 "all others are predicted: put these right and give the same command again, or "
                 "leave them out with --skip-bad-images"
             )

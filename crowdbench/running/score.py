@@ -129,7 +129,8 @@ def score_candidates(
     cuts: Cuts = []
     if split.truth is not None:
         sweep = None if run.predictor.boxes_independent else candidates.sweep
-        subject = Subject(split.truth, split.skeleton, poses, sweep, settings.iou_among)
+        has_boxes = run.protocol.boxes != "none"
+        subject = Subject(split.truth, split.skeleton, poses, sweep, settings.iou_among, has_boxes)
         cuts = list(cut_split(settings, subject))
     if split.skeleton.is_3d:
         metrics, worst, in_space = score_poses_3d(folder, run, split, poses, cuts)
@@ -200,7 +201,7 @@ def _as_scored(run: Run, settings: ConditionSettings, skipped: Sequence[SkippedI
     notes = run.notes
     if skipped:
         note = (
-            f"{len(skipped):,} of {run.split.images:,} images could not be read and have no poses; "
+            f"{len(skipped):,} of {run.split.images:,} images could not be used and have no poses; "
             f"their persons count as missed (the first: {skipped[0].reason})"
         )
         notes = (*notes, note)

@@ -16,6 +16,7 @@ from torch import Tensor
 from crowdbench.structures import Array
 from predictors.bottomup.peaks import find_peaks
 from predictors.bottomup.readings import Heat
+from predictors.bottomup.tag_search import float64_of
 
 _WINDOW = 5
 _MOST = 30
@@ -57,7 +58,7 @@ def match(points: Array, keypoint_scores: Array, heat: Heat) -> Array:
     """
     maps = heat.enlarged()
     matched = _to_nearest(points, _peak_points(maps))
-    values = maps.double().cpu().numpy()
+    values = float64_of(maps)
     height, width = heat.size
     pixels = np.rint(matched)
     inside = ((pixels >= 0) & (pixels < (width, height))).all(-1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from crowdbench.card import Option
 from crowdbench.merging import Merging
 from crowdbench.predictor import Request
-from predictors.bottomup.predictor import check_choice, parse_scales
+from predictors.bottomup.predictor import SCALES, check_choice, parse_scales
 
 _HELP = (
     "How poses of one person become one: fusion (PINet: of poses alike, each keypoint's best), "
@@ -45,6 +45,6 @@ def merging_of(request: Request, option: Option, usual: str) -> tuple[str, Mergi
         return chosen, Merging("oks-fusion", _OKS)
     if chosen == "oks-nms":
         return chosen, Merging("oks-nms", _OKS)
-    several = len(parse_scales(request.options.get("scales", "1"))) > 1
+    several = len(parse_scales(request.options.get(SCALES.name, "1"))) > 1
     joints = _JOINTS[len(request.split.skeleton)]
     return chosen, Merging("near-joints", share=_SHARES[several], joints=joints, most=_MOST)

@@ -42,17 +42,6 @@ class Partition:
     def __len__(self) -> int:
         return len(self.parts)
 
-    def joints(self, skeleton: Skeleton) -> list[list[int]]:
-        """Return the keypoints of each part, as rows of the layout.
-
-        >>> from crowdbench.skeletons import load_skeleton
-        >>> find_partition("part-large").joints(load_skeleton("crowdpose-14"))
-        [[12, 13], [0, 1, 6, 7], [6, 7, 8, 9, 10, 11]]
-        """
-        return [
-            [i for i, name in enumerate(skeleton.keypoints) if name in part] for part in self.parts
-        ]
-
     def mirror(self) -> list[int]:
         """Return for each part the one that takes its place in a mirror image.
 

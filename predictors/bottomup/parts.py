@@ -81,7 +81,7 @@ def propose_parts(
 
     def corrections(poses: Tensor, centres: Tensor) -> Tensor:
         assert refine is not None
-        return refine(maps.features, poses.to(maps.features.dtype), centres)
+        return refine(maps.features, poses.to(maps.features), centres)
 
     return propose(
         _joined(maps.points, part_mirror),

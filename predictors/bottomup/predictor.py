@@ -6,6 +6,7 @@ what the network gives. torch is imported when the network is loaded, not before
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,8 +36,8 @@ SCALES = Option(
     "several is joined. The papers' multi-scale test is 0.5+1+2. Default: 1",
     ("1", "0.5+1+2"),
 )
-# An image so many times as long as wide is refused: at full width it would fill the memory.
-_LONGEST = 16
+# Images of more pixels would fill the memory: the networks hold some 2 KB for each.
+_MOST_PIXELS = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -139,27 +140,38 @@ class BottomUp(NetworkPredictor):
         """Return the image at every scale, the largest first, and its own size.
 
         Raises:
-            InputError: if its sides differ too much.
+            InputError: if its sides differ so much that the network would get too many pixels.
         """
         height, width = size = image.shape[:2]
-        if max(size) > _LONGEST * min(size):
+        sizes = [self._size(size, scale) for scale in self.scales]
+        if math.prod(sizes[0]) > _MOST_PIXELS:
+            advice = " (--option scales=1 makes it smaller)" if len(sizes) > 1 else ""
             raise InputError(
-                f"{width} x {height} pixels: one side is more than {_LONGEST} times the other, and "
-                "at the size that this predictor works in the image would fill the memory"
+                f"an image of {width} x {height} pixels becomes one of {sizes[0][1]:,} x "
+                f"{sizes[0][0]:,} for the network, which would fill the memory{advice}"
             )
-        images = tuple(resize(image, self._size(size, scale)) for scale in self.scales)
+        images = tuple(resize(image, each) for each in sizes)
         return {"images": images, "size": np.array(size)}
 
     def predict(self, batch: Batch) -> Poses:
         """Return the candidates of every image; each is looked at by itself."""
-        found = [
-            self._people(row, prepared["images"], tuple(prepared["size"].tolist()))
-            for row, prepared in zip(batch.images.tolist(), batch.inputs, strict=True)
-        ]
-        return join_poses([no_poses(len(self.skeleton)), *found])
+        images, found = batch.split.images, [no_poses(len(self.skeleton))]
+        for row, prepared in zip(batch.images.tolist(), batch.inputs, strict=True):
+            try:
+                found.append(
+                    self._people(row, prepared["images"], tuple(prepared["size"].tolist()))
+                )
+            except InputError as error:
+                where = f"{images.file_names[row]} (image {images.ids[row]})"
+                raise InputError(f"{where}: {error}") from None
+        return join_poses(found)
 
     def cost(self) -> Cost:
-        """Return parameters and multiply-adds of the network for a square image."""
+        """Return parameters and multiply-adds of the network for a square image.
+
+        PINet's refinement is among the parameters but not the multiply-adds, which depend on the
+        people; a rescoring network is in neither.
+        """
         import torch
 
         from predictors.networks.cost import cost_of
@@ -186,7 +198,7 @@ class BottomUp(NetworkPredictor):
             scores=scores,
             box_index=np.full(n, -1),
             instance=np.zeros(n, np.int64),
-            areas=np.ptp(points, axis=1).prod(axis=1) if n else np.zeros(0),
+            areas=np.ptp(points, axis=1).prod(axis=1),
             ranks=found.ranks,
         )
 

@@ -110,9 +110,9 @@ def _read(maps: Tensor, factor: int, points: Tensor, corners: Tensor) -> Tensor:
     # Beyond the last row and column, both neighbours are the last: it is repeated.
     right, lower = (left + 1).clamp_max(width - 1), (upper + 1).clamp_max(height - 1)
     channel = torch.arange(channels, device=maps.device)
-    rows, columns = torch.stack([upper, lower]), torch.stack([left, right])
-    # (row, column, n, C)
-    values = maps[channel, rows[:, None], columns[None]].double()
+    rows, columns = (torch.stack(pair).to(maps.device) for pair in ((upper, lower), (left, right)))
+    # (row, column, n, C); some devices have no float64.
+    values = maps[channel, rows[:, None], columns[None]].cpu().double()
     x, y = points.unbind(-1)
     by_row = torch.lerp(values[:, 0], values[:, 1], x / factor - left)
     return torch.lerp(by_row[0], by_row[1], y / factor - upper)

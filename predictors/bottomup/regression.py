@@ -22,7 +22,7 @@ from predictors.mirroring import flip_average
 
 # Pixels of the image in one of the maps.
 STRIDE = 4
-# By how much scores of other scales than 1 are lowered, by the layout's name. Source: DEKR,
+# What scores of other scales than 1 are lowered, by the layout's name. Source: DEKR,
 # DECREASE; PINet needs such values (SCALE_DECREASE) and has none.
 DECREASE = {"coco-17": 0.9, "crowdpose-14": 0.8}
 _MOST = 30
@@ -48,7 +48,7 @@ class ScaleMaps(NamedTuple):
 
 
 class Proposals(NamedTuple):
-    """Poses regressed from peaks.
+    """Poses regressed from peaks, on the CPU: some devices have no float64.
 
     Attributes:
         points: (n, J, 2) float64 x and y, pixels of the image at scale 1.
@@ -111,20 +111,22 @@ def propose(
     parts = torch.stack([peaks.channels, part_mirror[peaks.channels]])
     rows = peaks.rows.expand(2, -1)
     columns = torch.stack([peaks.columns, width - 1 - peaks.columns])
-    pixels = torch.stack([columns, rows], dim=2)[:, :, None]
-    poses = pixels - by_part[views, parts, :, :, rows, columns].double()
+    pixels = torch.stack([columns, rows], dim=2)[:, :, None].cpu()
+    poses = pixels - by_part[views, parts, :, :, rows, columns].cpu().double()
     if refine is not None and len(peaks.values):
-        poses = poses - refine(poses, torch.stack([rows, columns], dim=2)).reshape(poses.shape)
-    x, y = poses[1][:, mirror].unbind(-1)
+        changes = refine(poses, torch.stack([rows, columns], dim=2))
+        poses = poses - changes.cpu().double().reshape(poses.shape)
+    x, y = poses[1][:, mirror.cpu()].unbind(-1)
     turned_back = torch.stack([width - 1 - x, y], dim=-1)
     points = (poses[0] + turned_back) / 2 * (STRIDE / scale)
-    return Proposals(points, peaks.values.double())
+    return Proposals(points, peaks.values.cpu().double())
 
 
 def pool(scales: Sequence[float], proposals: Sequence[Proposals], decrease: float) -> Proposals:
     """Return the proposals of all scales in their order, with values that can be compared.
 
-    Those of scales other than 1 are brought to the highest value of scale 1, then lowered.
+    Those of scales other than 1 are brought to the highest value of scale 1, then lowered. Where
+    nobody is found at scale 1, 1 takes the place of its highest value.
 
     Raises:
         ValueError: if 1 is not among the scales.
@@ -146,8 +148,8 @@ def heat_of(scales: Sequence[float], maps: Sequence[Tensor]) -> Heat:
 def found_of(points: Tensor, keypoint_scores: Tensor, ranks: Tensor | None = None) -> Found:
     """Return people whose scores are the means of their keypoints' ones, as numpy arrays."""
     return Found(
-        points.cpu().numpy(),
-        keypoint_scores.cpu().numpy(),
-        keypoint_scores.mean(1).cpu().numpy(),
-        None if ranks is None else ranks.cpu().numpy(),
+        points.numpy(),
+        keypoint_scores.numpy(),
+        keypoint_scores.mean(1).numpy(),
+        None if ranks is None else ranks.numpy(),
     )

@@ -31,6 +31,11 @@ class Links:
     first: tuple[int, ...]
     second: tuple[int, ...]
 
+    @property
+    def n_features(self) -> int:
+        """How many numbers the network takes: x, y and length of each link, and joint scores."""
+        return 3 * len(self.first) + max(*self.first, *self.second) + 1
+
 
 def _links(text: str) -> Links:
     pairs = [tuple(map(int, pair.split("-"))) for pair in text.split()]

@@ -18,7 +18,7 @@ from torch import Tensor
 from crowdbench.structures import Array
 from predictors.bottomup.found import Found
 from predictors.bottomup.peaks import find_peaks
-from predictors.bottomup.tag_search import Search
+from predictors.bottomup.tag_search import Search, float64_of
 
 # COCO's joints from the head down to the legs. With fewer joints the release takes as many entries
 # from the front, whatever they mean there.
@@ -76,8 +76,8 @@ def find_candidates(heatmaps: Tensor, tags: Tensor) -> Candidates:
     return Candidates(
         joints.cpu().numpy(),
         torch.stack([columns, rows], dim=-1).cpu().numpy(),
-        _float64(peaks.values),
-        _float64(tags[joints, rows, columns]),
+        float64_of(peaks.values),
+        float64_of(tags[joints, rows, columns]),
     )
 
 
@@ -162,7 +162,7 @@ def adjusted(heatmaps: Tensor, joints: Array, pixels: Array) -> tuple[Array, Arr
     height, width = heatmaps.shape[1:]
     columns, rows = pixels.T[..., None] + np.array([[[0, 1, -1, 0, 0]], [[0, 0, 0, 1, -1]]])
     index = joints[:, None], rows.clip(0, height - 1), columns.clip(0, width - 1)
-    heights = _float64(heatmaps[tuple(torch.from_numpy(i).to(heatmaps.device) for i in index)])
+    heights = float64_of(heatmaps[tuple(torch.from_numpy(i).to(heatmaps.device) for i in index)])
     is_up = heights[:, [1, 3]] > heights[:, [2, 4]]
     return pixels + np.where(is_up, 0.75, 0.25), heights[:, 0]
 
@@ -188,7 +188,3 @@ def refine(heatmaps: Tensor, tags: Tensor, means: Array, points: Array, values: 
     there = heights > 0
     points[people[there], joints[there]] = found[there]
     values[people[there], joints[there]] = heights[there]
-
-
-def _float64(values: Tensor) -> Array:
-    return values.double().cpu().numpy()

@@ -2,8 +2,7 @@
 
 Source: HigherHRNet, ``get_multi_stage_outputs`` and ``aggregate_results`` with ``PROJECT2IMAGE``,
 as in all its configurations. As every step is linear, averages are taken before maps are enlarged,
-which is the same but for rounding. Deviation: maps of fewer bits than float32 are joined in
-float32.
+which is the same but for rounding.
 """
 
 from __future__ import annotations
@@ -44,9 +43,8 @@ def join_resolutions(coarse: Tensor, fine: Tensor, mirror: Sequence[int] | Tenso
         Heatmaps: mean of both resolutions and of both views. Tags: of the coarse maps alone, and of
         each view. Both (J, 2 h, 2 w).
     """
-    kind = torch.promote_types(coarse.dtype, torch.float32)
     n_joints = fine.shape[1]
-    enlarged = _enlarged(coarse.to(kind), fine.shape[2:])
+    enlarged = _enlarged(coarse, fine.shape[2:])
     heatmaps = (enlarged[:, :n_joints] + fine) / 2
     tags = enlarged[:, n_joints:]
     return Tagged(

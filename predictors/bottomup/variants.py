@@ -7,7 +7,7 @@ from typing import TypeVar
 from crowdbench.card import Card, Option
 from crowdbench.weights import official_weights
 from predictors.bottomup.predictor import SCALES, BottomUp, Method
-from predictors.family import Family
+from predictors.family import Family, reduced
 
 T = TypeVar("T", bound=BottomUp)
 
@@ -52,5 +52,10 @@ def make_variant(
         weights=official_weights(method.network),
         options=(SCALES, *options),
     )
-    members = {"card": card, "method": method, "__doc__": card.description}
+    members = {
+        "card": card,
+        "method": method,
+        "__doc__": card.description,
+        "__reduce__": reduced,
+    }
     return type(card.name, (base,), members)

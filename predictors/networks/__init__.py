@@ -154,6 +154,8 @@ _TINY_RELATION = {**_TINY, **_TINY_HEADS, "shrunk": True}
 _TINY_BOTTOM_UP: tuple[tuple[str, str, dict[str, Any], Mapping[str, Any]], ...] = (
     ("dekr-tiny", "dekr:build", {**_TINY, **_TINY_HEADS}, _JOINTS),
     ("pinet-tiny", "pinet:build", {**_PINET, **_TINY}, _JOINTS),
+    ("pinet-tiny-static-graph", "pinet:build", {**_PINET, **_TINY, "graph": "static"}, _JOINTS),
+    ("pinet-tiny-no-graph", "pinet:build", {**_PINET, **_TINY, "graph": "none"}, _JOINTS),
     *(
         (name, "pinet:build", {**_TINY, "n_parts": n, "refinement": False}, _JOINTS)
         for name, n in (

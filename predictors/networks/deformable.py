@@ -88,8 +88,9 @@ def _regular_places(like: Tensor, height: int, width: int) -> tuple[Tensor, Tens
 @cache
 def _compiled(device: str, dtype: torch.dtype) -> _Operator | None:
     """Return torchvision's operator, if there is one that works for tensors like these."""
-    if device == "meta":
-        # Costs are counted there, and the counter does not know the operator.
+    if device == "meta" or dtype.itemsize < 4:
+        # Costs are counted on meta, and the counter does not know the operator. In half precision
+        # it would also compute places so, which are up to an eighth of a pixel off.
         return None
     try:
         with warnings.catch_warnings():

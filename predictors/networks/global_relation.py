@@ -3,8 +3,8 @@
 Yin and Yin, Global Relation Modeling and Refinement for Bottom-Up Human Pose Estimation. No program
 of the authors was found. This is what the text and its formulas give; where they are silent the
 choice stands, with its reason, where it is made. As nobody's weights depend on them, names of
-parameters are ours but for the trunk and the heads, which have DEKR's, so that the weights of HRNet
-or DEKR load by name and shape where there is the same layer.
+parameters are ours but for the trunk and the heads, which have DEKR's, so that a training can start
+from weights of HRNet or DEKR, as far as they fit by name and shape.
 
 What the paper leaves open beyond single layers:
 

@@ -251,22 +251,6 @@ class PINet(nn.Module):
         """Return (N, P, 2K), what is to be subtracted from poses; see `Refinement.forward`."""
         return cast("Tensor", self.pr(features, poses, centres))
 
-    def refine(self, features: Tensor, poses: Tensor, centres: Tensor) -> Tensor:
-        """Return the refined poses of one view.
-
-        Args:
-            features: (C, h, w) of the image or of its mirror image.
-            poses: (P, K, 2) x and y in pixels of the map; P may be 0.
-            centres: (P, 2) int64 row and column of the pixel that each was regressed from.
-
-        Returns:
-            (P, K, 2).
-        """
-        if len(poses) == 0:
-            return poses
-        found = self.refine_offsets(features[None], poses[None], centres[None])
-        return poses - found.reshape(poses.shape)
-
     def forward(self, images: Tensor) -> Maps:
         """Return the maps of normalised images (N, 3, H, W), without refinement."""
         return self.maps(self.features(images))

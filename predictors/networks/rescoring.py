@@ -6,33 +6,10 @@ names are those of the official program (HRNet/DEKR), so its checkpoints load as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crowdbench.errors import UnknownNameError
-
 _HIDDEN = 256
-# For each link of the layout x, y and length, then the score of each keypoint.
-_FEATURES: Mapping[str, int] = MappingProxyType(
-    {"coco-17": 3 * 19 + 17, "crowdpose-14": 3 * 15 + 14}
-)
-
-
-def n_features_of(skeleton: str) -> int:
-    """Return the number of features of a pose of that keypoint layout.
-
-    Raises:
-        UnknownNameError: if the official program has no links for it.
-
-    >>> n_features_of("coco-17"), n_features_of("crowdpose-14")
-    (74, 59)
-    """
-    if skeleton not in _FEATURES:
-        raise UnknownNameError("skeleton", skeleton, _FEATURES)
-    return _FEATURES[skeleton]
 
 
 class RescoringNet(nn.Module):

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from crowdbench.card import Card
 from crowdbench.weights import official_weights
-from predictors.family import Family
+from predictors.family import Family, reduced
 from predictors.topdown.predictor import Method, TopDown
 
 T = TypeVar("T", bound=TopDown)
@@ -51,5 +51,10 @@ def make_variant(
         options=family.options,
         shows_attention=family.shows_attention,
     )
-    members = {"card": card, "method": method, "__doc__": card.description}
+    members = {
+        "card": card,
+        "method": method,
+        "__doc__": card.description,
+        "__reduce__": reduced,
+    }
     return type(card.name, (base,), members)

@@ -167,6 +167,8 @@ def _dekr(network: str) -> ImageRecipe:
 
 BOTTOM_UP = (
     _PINET_TINY,
+    replace(_PINET_TINY, name="pinet-tiny-static-graph", network="pinet-tiny-static-graph"),
+    replace(_PINET_TINY, name="pinet-tiny-no-graph", network="pinet-tiny-no-graph"),
     _tiny("spm-tiny", by_parts=True),
     _tiny("pinet-tiny-head", "head", by_parts=True),
     _tiny("pinet-tiny-part-small", "part-small", by_parts=True),

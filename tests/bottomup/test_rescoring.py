@@ -10,7 +10,7 @@ import torch
 
 from crowdbench.skeletons import SKELETONS
 from predictors.bottomup.rescoring import LINKS, features_of, rescored
-from predictors.networks.rescoring import RescoringNet, n_features_of
+from predictors.networks.rescoring import RescoringNet
 from tests.bottomup.goldens import read_golden
 from tests.networks.filled import filler
 
@@ -23,7 +23,7 @@ def test_the_reference(shared: Path) -> None:
     features = features_of(poses[..., :2], poses[..., 2], LINKS["crowdpose-14"])
     assert features.dtype == np.float32
     assert np.abs(features - wanted["features"]).max() < 1e-6
-    network = filler(shared).fill(RescoringNet(n_features_of("crowdpose-14")))
+    network = filler(shared).fill(RescoringNet(LINKS["crowdpose-14"].n_features))
     with torch.inference_mode():
         outputs = network(torch.from_numpy(features).double()).numpy()
     assert np.abs(outputs - wanted["network_output"]).max() < 1e-6
@@ -38,7 +38,8 @@ def test_what_the_links_of_a_layout_make(name: str) -> None:
     keypoints = np.random.default_rng(0).uniform(0, 100, (3, n_joints, 2))
     scores = np.random.default_rng(1).uniform(size=(3, n_joints))
     features = features_of(keypoints, scores, links)
-    assert features.shape == (3, n_features_of(name))
+    assert features.shape == (3, links.n_features)
+    assert links.n_features == {"coco-17": 74, "crowdpose-14": 59}[name]
     n = len(links.first)
     vectors, lengths = features[:, : 2 * n].reshape(3, n, 2), features[:, 2 * n : 3 * n]
     assert np.linalg.norm(vectors, axis=2) == pytest.approx(lengths, rel=1e-5)

@@ -75,15 +75,6 @@ def test_mirror_images_change_nothing() -> None:
     torch.testing.assert_close(joined.heatmaps, (enlarged(coarse[0, :3], (16, 24)) + fine[0]) / 2)
 
 
-def test_half_precision_is_joined_in_single() -> None:
-    coarse, fine = (maps.half() for maps in outputs(0, 8, 12))
-    found = join_resolutions(coarse, fine, MIRROR)
-    wanted = join_resolutions(coarse.float(), fine.float(), MIRROR)
-    assert found.heatmaps.dtype == found.tags.dtype == torch.float32
-    assert torch.equal(found.heatmaps, wanted.heatmaps)
-    assert torch.equal(found.tags, wanted.tags)
-
-
 @pytest.fixture(scope="module")
 def of_scales(shared: Path) -> dict[float, Tagged]:
     """Joined resolutions of the network with the reference's weights, by scale."""

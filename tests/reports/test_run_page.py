@@ -256,12 +256,12 @@ def test_skipped_images_are_listed_with_the_reasons(tmp_path: Path, n: int, word
     assert headings(page)[0] == "Noticed"
     assert '<li><a href="#noticed">Noticed</a></li>' in page
     section = page.split('id="noticed"')[1].split("</section>")[0]
-    assert f"<summary>{words} could not be read</summary>" in section
+    assert f"<summary>{words} could not be used</summary>" in section
     assert '<th scope="row" data-key="100.0">100</th>\n<td>val/0.jpg: no such file</td>' in section
     assert section.count("no such file") == n
     assert "more" not in section
     section = text.split("## Noticed")[1].split("## Protocol")[0]
-    assert f"<details><summary>{words} could not be read</summary>" in section
+    assert f"<details><summary>{words} could not be used</summary>" in section
     assert section.count("no such file") == n
     assert "more" not in section
     # The signature is that of the numbers.
@@ -272,7 +272,7 @@ def test_skipped_images_are_listed_with_the_reasons(tmp_path: Path, n: int, word
 def test_of_many_skipped_images_twenty_are_listed_and_the_others_counted(tmp_path: Path) -> None:
     folder = write_run(tmp_path, make_run(), skipped_images=make_skipped(1023))
     for content in (page_of(folder), markdown_page(read_content(folder))):
-        assert "1,023 images that could not be read" in content
+        assert "1,023 images that could not be used" in content
         assert content.count("no such file") == 20
         assert "and 1,003 more, see skipped_images in metrics.json" in content
 
@@ -280,7 +280,7 @@ def test_of_many_skipped_images_twenty_are_listed_and_the_others_counted(tmp_pat
 def test_without_skipped_images_there_is_no_list_of_them(tmp_path: Path) -> None:
     folder = write_run(tmp_path, make_run())
     for content in (page_of(folder), markdown_page(read_content(folder))):
-        assert "could not be read" not in content
+        assert "could not be used" not in content
         assert "Noticed" not in content
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from crowdbench.card import Card, Option
-from predictors import hrnet, mipnet, simplebaseline
+from crowdbench.card import Card, Option, WeightFile
+from predictors import hrnet, mipnet, pinet, simplebaseline
 from reports.published import Entry, Source, load_published
 from reports.same_setting import has_random_weights, is_same_setting, likeness
 from tests.reports.records import MIPNET, make_network_run, make_run
@@ -93,6 +93,37 @@ def test_a_row_is_of_the_test_scales_of_the_run(
 ) -> None:
     run = make_network_run(scales=scales)
     assert likeness(run, make_entry(settings={"test": test})) == expected
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "expected"),
+    [(None, "same"), ("coco-train", "same"), ("coco", "same"), ("ochuman-val", "maybe")],
+)
+def test_a_row_of_other_training_data_than_the_official_weights_may_be_another(
+    trained_on: str | None, expected: str
+) -> None:
+    file = WeightFile("coco-17", "x.pth", "there", trained_on="coco-train")
+    other = WeightFile("crowdpose-14", "y.pth", "there", trained_on="ochuman-val")
+    run = make_network_run(replace(MIPNET, weights=(file, other)))
+    entry = make_entry(settings={"trained_on": trained_on})
+    assert likeness(run, entry) == expected
+
+
+def test_the_networks_of_pinet_are_those_of_their_data() -> None:
+    rows = {}
+    for kind in (pinet.COCO, pinet.OCHuman):
+        run = make_network_run(
+            kind.card, split="ochuman-test", images=2231, boxes="none", scales="1",
+            refinement="on", merging="fusion",
+        )  # fmt: skip
+        rows[kind] = [
+            entry.metrics["AP"]
+            for entry in load_published("ochuman-test").main_entries
+            if is_same_setting(run, entry)
+        ]
+    assert set(rows[pinet.OCHuman]) == {59.8}
+    # Of the row trained on COCO, the paper does not say that it is of one scale.
+    assert rows[pinet.COCO] == []
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_numbers_of_another_run_are_refused(tmp_path: Path) -> None:
 def test_runs_that_skipped_images_are_compared_if_asked_for(tmp_path: Path) -> None:
     whole = write(tmp_path / "a")
     part = write_run(tmp_path / "b", make_run(), skipped_images=make_skipped(2)).path
-    with pytest.raises(UsageError, match=r"could not be read \(2#89abcdef instead of none\)"):
+    with pytest.raises(UsageError, match=r"could not be used \(2#89abcdef instead of none\)"):
         compare_runs([whole, part])
     assert compare_runs([whole, part], allow_mixed=True).runs[1].protocol.skipped == "2#89abcdef"
     again = write_run(tmp_path / "c", make_run(), skipped_images=make_skipped(2)).path

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crowdbench.datasets import load_boxes, load_own
-from crowdbench.errors import MissingError
+from crowdbench.errors import InputError, MissingError
 from crowdbench.predictor import Request
 from crowdbench.running.feeding import Fed, feeding, parts_of
 from crowdbench.skeletons import COCO_17
@@ -122,6 +122,24 @@ def test_an_unreadable_image_takes_its_boxes_out_of_the_batch(tmp_path: Path, wo
     assert found.box_rows.tolist() == [0, 3, 4, 5, 6]
     assert found.batch.boxes.image_index.tolist() == [1, 3, 3, 3, 5]
     assert len(found.batch.inputs) == 3
+
+
+class Choosy(Grey):
+    def prepare(self, image: Array, boxes: Boxes | None) -> Any:
+        if len(boxes.scores if boxes is not None else ()) == 2:
+            raise InputError("two are too many")
+        return super().prepare(image, boxes)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_is_refused_goes_with_its_boxes(tmp_path: Path, workers: int) -> None:
+    [found] = fed(write_images(tmp_path), workers, 100, Choosy)
+    assert [(image.image_id, image.reason) for image in found.skipped] == [
+        (102, "2.png (image 102): two are too many")
+    ]
+    assert found.batch.images.tolist() == [1, 3, 5]
+    assert found.box_rows is not None
+    assert found.box_rows.tolist() == [0, 3, 4, 5, 6]
 
 
 class Dying(Grey):

@@ -88,6 +88,14 @@ def test_missing_images_are_counted_before_anything_is_done(job: Job, tmp_path: 
     assert not (tmp_path / "a").exists()
 
 
+def test_a_split_of_which_no_image_can_be_used_is_refused(job: Job, tmp_path: Path) -> None:
+    for path in (tmp_path / "images").glob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"none of the 6 images in .* can be used"):
+        run_job(changed(job, tmp_path / "a", skip_bad_images=True))
+    assert not (tmp_path / "a/metrics.json").exists()
+
+
 def test_unreadable_images_are_told_at_the_end_and_the_rest_is_kept(
     job: Job, tmp_path: Path
 ) -> None:
@@ -109,7 +117,7 @@ def test_unreadable_images_are_told_at_the_end_and_the_rest_is_kept(
     assert [image.image_id for image in metrics.skipped_images] == [102, 103]
     assert re.fullmatch(r"2#[0-9a-f]{8}", metrics.protocol.skipped)
     assert " skipped=2#" in metrics.signature
-    assert any("2 of 6 images could not be read" in note for note in metrics.notes)
+    assert any("2 of 6 images could not be used" in note for note in metrics.notes)
     assert folder.read(Environment).speed.images == 2
     assert score_run(folder.path)[1] == metrics
     # Skipped anew, it is the same run to the byte; a missing file is skipped as well.

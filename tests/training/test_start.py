@@ -195,6 +195,19 @@ def test_recipes_crop_as_their_predictors_do() -> None:
         )  # fmt: skip
 
 
+def test_bottom_up_recipes_see_images_as_their_predictors_do() -> None:
+    for recipe in BOTTOM_UP:
+        predictor = load_predictor(recipe.name)
+        side = predictor.method.short_side
+        assert (recipe.network, recipe.sampling.input_size) == (
+            predictor.method.network,
+            (side, side),
+        )
+        by_parts = getattr(predictor, "partition", None)
+        assert recipe.by_parts == (by_parts is not None)
+        assert recipe.partition == (by_parts or "center")
+
+
 def test_the_tiny_mipnet_goes_on_from_its_twin_on_the_same_images() -> None:
     for field in ("data", "batch_size", "sigma", "augmentation", "seed"):
         assert getattr(TINY, field) == getattr(MULTI, field)
