@@ -162,9 +162,11 @@ class Prediction:
             for shard in itertools.chain.from_iterable(made.values())
             for image in shard.skipped
         }
-        if len(bad) == n_images:
+        boxes = passes[0].boxes
+        n_looked_at = n_images if boxes is None else len(np.unique(boxes.image_index))
+        if bad and len(bad) == n_looked_at:
             raise InputError(
-                f"none of the {n_images:,} images in {self._split.images.folder} can be used: "
+                f"none of the {n_looked_at:,} images in {self._split.images.folder} can be used: "
                 f"{_some([image.reason for image in bad.values()])}"
             )
         if bad and not self._means.skip_bad_images:

@@ -109,6 +109,15 @@ def test_without_box_scores_the_pose_s_own_score_decides_and_that_is_said() -> N
     assert "2 pose scores are outside 0 to 1" in cut.notes[1]
 
 
+def test_no_poses_from_boxes_are_no_poses_without_boxes() -> None:
+    nothing = poses_of(np.zeros((0, 17, 2)), [])
+    subject = subject_of(truth_of([SQUARE]), nothing, has_boxes=True)
+    cut = cut_of("detector-confidence", subject, (0.0, 0.9))
+    assert (cut.axis, cut.notes) == (None, ())
+    assert cut.rule.startswith("candidates whose box score")
+    assert [row.n_boxes for row in cut.rows] == [0, 0]
+
+
 def test_boxes_that_all_have_one_score_are_noted() -> None:
     poses = poses_of(np.zeros((2, 17, 2)), [1, 2], box_scores=[1, 1])
     cut = cut_of("detector-confidence", subject_of(truth_of([SQUARE]), poses))

@@ -375,6 +375,17 @@ def test_conditions_of_other_rules_are_left_out_with_both_rules(tmp_path: Path) 
     assert f"person-iou in b: another rule: another instead of {here}" in left_out_lines(comparison)
 
 
+def test_the_rule_that_most_runs_have_is_compared_by(tmp_path: Path) -> None:
+    runs = [*two_runs(tmp_path, shift=0.1), write(tmp_path / "c", shift=0.2)]
+    with_rule(runs[0], "detector-confidence", "another")
+    comparison = compare_runs(runs)
+    here = RunFolder(runs[1]).read(Metrics).condition_facts["detector-confidence"].rule
+    assert comparison.conditions["detector-confidence"].rule == here
+    assert f"detector-confidence in a: another rule: another instead of {here}" in left_out_lines(
+        comparison
+    )
+
+
 def test_two_of_three_runs_are_compared_where_the_third_has_no_such_rows(tmp_path: Path) -> None:
     runs = [*two_runs(tmp_path, shift=0.1), write(tmp_path / "c", shift=0.2)]
     without(runs[1:2], "crowd-level")

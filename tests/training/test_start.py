@@ -95,7 +95,7 @@ def test_full_size_mipnet_starts_from_hrnets_file(
 
 
 def test_recipes_name_what_there_is() -> None:
-    assert (len(TOP_DOWN), len(BOTTOM_UP)) == (17, 18)
+    assert (len(TOP_DOWN), len(BOTTOM_UP)) == (17, 20)
     assert len(RECIPES) == 35
     for name, recipe in RECIPES.items():
         assert name in predictor_names()
