@@ -73,6 +73,7 @@ bench: $(VENV)/.test ## Measure the speed beside official tools and bare network
 	$(BIN)/python tests/benchmarks/groups.py
 	$(BIN)/python tests/benchmarks/deformable.py
 	$(BIN)/python tests/benchmarks/grouping.py
+	$(BIN)/python tests/benchmarks/regression.py
 	$(BIN)/python tests/benchmarks/fusion.py
 	$(BIN)/python tests/benchmarks/synthcrowd.py
 	$(BIN)/python tests/benchmarks/pose3d.py

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -87,11 +88,12 @@ def skeleton_graph(num_joints: int) -> Tensor:
     if num_joints not in _EDGES:
         known = " and ".join(map(str, _EDGES))
         raise UsageError(f"PINet has a graph for {known} joints, not for {num_joints}")
-    graph = torch.eye(num_joints)
-    first, second = torch.tensor(_EDGES[num_joints]).T
+    # In numpy: on torch's meta device the first such operation takes a second.
+    graph = np.eye(num_joints, dtype=np.float32)
+    first, second = np.array(_EDGES[num_joints]).T
     graph[first, second] = graph[second, first] = 1
-    scale = graph.sum(1).rsqrt()
-    return graph * scale[:, None] * scale
+    scale = 1 / np.sqrt(graph.sum(1))
+    return torch.tensor(graph * scale[:, None] * scale)
 
 
 class PartHeads(nn.Module):
