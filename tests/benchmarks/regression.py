@@ -40,46 +40,55 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=30)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(
-        "| method | candidates | poses | after the network | in a loop | network | share | ratio |"
-    )
+    print("| method | candidates | poses | all at once | in a loop | network | share | ratio |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    for name, n_parts, merging, find, variant in (
-        ("DEKR", 1, Merging("near-joints"), dekr, "dekr-w32-512"),
-        ("PINet", 3, Merging("oks-fusion", 0.7), pinet, "pinet-w32-ochuman-512"),
-    ):
-        heat, points, offsets = crowd(arguments.people, n_parts)
-        network, images = create(variant).eval(), torch.zeros(2, 3, HEIGHT * 4, WIDTH * 4)
-        is_pinet = name == "PINet"
-
-        def at_once() -> tuple[Found, Poses]:
-            found = find(heat, points, offsets)
-            return found, final_poses(poses_of(found), merging, COCO_17.sigma_array)
-
-        def looped() -> Array:
-            return in_a_loop(heat, points, offsets, is_pinet)
-
-        with torch.inference_mode():
-            best: dict[str, float] = {}
-            for _ in range(arguments.repeats):
-                (found, final), best["once"] = timed(at_once, best.get("once"))
-                wanted, best["loop"] = timed(looped, best.get("loop"))
-                _, best["network"] = timed(lambda: network(images), best.get("network"))
-        ours = np.concatenate([found.points, found.keypoint_scores[..., None]], axis=2)
-        np.testing.assert_allclose(ours, wanted, atol=1e-5)
-        once, loop, net = best["once"], best["loop"], best["network"]
-        print(
-            f"| {name} | {len(ours)} | {len(final)} | {once:.3f} | {loop:.3f} | {net:.3f} | "
-            f"{100 * once / net:.0f} % | {loop / once:.1f} |"
-        )
+    with torch.inference_mode():
+        dekr, pinet = Merging("near-joints"), Merging("oks-fusion", 0.7)
+        for row in (
+            ("DEKR", 1, dekr, find_dekr, floored, "dekr-w32-512"),
+            ("PINet", 3, pinet, find_pinet, bilinear, "pinet-w32-ochuman-512"),
+        ):
+            measure(*row, arguments.people, arguments.repeats)
 
 
-def timed(run: Callable[[], Any], best: float | None) -> tuple[Any, float]:
-    """Return what comes of a call, and the least time so far."""
-    started = time.perf_counter()
-    found = run()
-    seconds = time.perf_counter() - started
-    return found, seconds if best is None else min(best, seconds)
+def measure(
+    name: str,
+    n_parts: int,
+    merging: Merging,
+    find: Callable[[Tensor, Tensor, Tensor], Found],
+    read: Callable[[Tensor, float, float], float],
+    variant: str,
+    n_people: int,
+    repeats: int,
+) -> None:
+    """Print a row."""
+    maps = crowd(n_people, n_parts)
+    network, images = create(variant).eval(), torch.zeros(2, 3, HEIGHT * 4, WIDTH * 4)
+
+    def at_once() -> tuple[Found, Poses]:
+        found = find(*maps)
+        return found, final_poses(poses_of(found), merging, COCO_17.sigma_array)
+
+    ways: tuple[Callable[[], Any], ...] = (
+        at_once,
+        lambda: in_a_loop(*maps, read),
+        lambda: network(images),
+    )
+    best = [np.inf] * len(ways)
+    for _ in range(repeats):
+        results = []
+        for i, way in enumerate(ways):
+            started = time.perf_counter()
+            results.append(way())
+            best[i] = min(best[i], time.perf_counter() - started)
+    (found, final), wanted, _ = results
+    ours = np.concatenate([found.points, found.keypoint_scores[..., None]], axis=2)
+    np.testing.assert_allclose(ours, wanted, atol=1e-5)
+    once, loop, net = best
+    print(
+        f"| {name} | {len(ours)} | {len(final)} | {once:.4f} | {loop:.3f} | {net:.2f} | "
+        f"{100 * once / net:.1f} % | {loop / once:.0f} |"
+    )
 
 
 def crowd(n: int, n_parts: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,13 +118,13 @@ def crowd(n: int, n_parts: int) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def dekr(heat: Tensor, points: Tensor, offsets: Tensor) -> Found:
+def find_dekr(heat: Tensor, points: Tensor, offsets: Tensor) -> Found:
     """Return what DEKR finds."""
     maps = regression.ScaleMaps(1.0, torch.cat([heat, points], dim=1), offsets)
     return regression.find([maps], torch.tensor(MIRROR))[0]
 
 
-def pinet(heat: Tensor, points: Tensor, offsets: Tensor) -> Found:
+def find_pinet(heat: Tensor, points: Tensor, offsets: Tensor) -> Found:
     """Return what PINet finds, without its refinement, which is part of the network."""
     maps = parts.PartMaps(1.0, heat, heat, points, offsets)
     return parts.find([maps], torch.tensor(MIRROR), torch.arange(points.shape[1]))
@@ -131,7 +140,12 @@ def poses_of(found: Found) -> Poses:
     )  # fmt: skip
 
 
-def in_a_loop(heat: Tensor, points: Tensor, offsets: Tensor, is_pinet: bool) -> Array:
+def in_a_loop(
+    heat: Tensor,
+    points: Tensor,
+    offsets: Tensor,
+    read: Callable[[Tensor, float, float], float],
+) -> Array:
     """Return (n, K, 3): x, y and score of all candidates, joint by joint on enlarged heatmaps."""
     maps = (heat[0] + heat[1][MIRROR].flip(-1)) / 2
     size = 4 * (HEIGHT - 1) + 1, 4 * (WIDTH - 1) + 1
@@ -155,7 +169,6 @@ def in_a_loop(heat: Tensor, points: Tensor, offsets: Tensor, is_pinet: bool) -> 
                 mx = WIDTH - 1 - (back - float(offsets[1, other, row, back]))
                 my = row - float(offsets[1, other + 1, row, back])
                 x, y = 4 * (x + mx) / 2, 4 * (y + my) / 2
-                read = bilinear if is_pinet else floored
                 pose[joint] = x, y, value * read(large[joint], x, y)
             people.append(pose)
     return np.array(people)
