@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -27,8 +28,8 @@ def regular_taps() -> Tensor:
     >>> regular_taps().int().tolist()
     [[-1, -1, -1, 0, 0, 0, 1, 1, 1], [-1, 0, 1, -1, 0, 1, -1, 0, 1]]
     """
-    steps = torch.tensor([-1.0, 0.0, 1.0])
-    return torch.stack([steps.repeat_interleave(3), steps.repeat(3)])
+    # In numpy: on torch's meta device the first such operation takes seconds.
+    return torch.tensor(np.indices((3, 3), np.float32).reshape(2, N_TAPS) - 1)
 
 
 def deformable_convolution(maps: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
