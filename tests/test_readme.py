@@ -43,6 +43,15 @@ def test_the_figures_with_detected_boxes_are_those_of_the_shipped_weights() -> N
         assert row.split(" | ") == [f"{100 * value:.1f}" for value in figures]
 
 
+def test_the_figures_without_boxes_are_those_of_the_shipped_weights() -> None:
+    for name in ("pinet-tiny", "dekr-tiny", "grm-tiny"):
+        card = yaml.safe_load((ROOT / f"predictors/weights/{name}.yaml").read_text())
+        (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", README, re.MULTILINE)
+        scores = card["scores"]["without boxes"]
+        figures = [scores[f"AP{part}"] for part in ("", "_easy", "_medium", "_hard")]
+        assert row.split(" | ")[:4] == [f"{100 * value:.1f}" for value in figures]
+
+
 def test_every_linked_page_and_command_exists(crowdbench: Crowdbench) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target

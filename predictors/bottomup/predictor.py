@@ -23,11 +23,12 @@ from crowdbench.predictor import Batch, Cost, Request, Settings
 from crowdbench.structures import Array, Boxes, Poses
 from predictors.bottomup.found import Found
 from predictors.bottomup.resize import resize, resized_size, to_image_points
-from predictors.bottomup.views import Mirroring
 from predictors.network_predictor import NetworkPredictor
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from predictors.bottomup.views import Mirroring
 
 SCALES = Option(
     "scales",

@@ -254,7 +254,7 @@ BAD_USE = {
     "unknown predictor": (
         ["--predictor", "replai", "--split", "coco-val2017"],
         2,
-        "unknown predictor 'replai'; did you mean replay?",
+        "unknown predictor 'replai'; did you mean replay",
     ),
     "unknown split": (
         ["--predictor", "replay", "--split", "crowdpose-vla"],
