@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,21 +27,13 @@ from crowdbench.structures import Array, Poses
 from crowdbench.weights import WEIGHTS_VARIABLE
 from predictors.bottomup.found import Found
 from predictors.bottomup.merging import merging_of, merging_option
-from predictors.bottomup.predictor import BottomUp, Method, View, check_choice, in_full
-from predictors.bottomup.variants import make_variant
-from predictors.family import Family
+from predictors.bottomup.predictor import SCALES, BottomUp, Method, View, check_choice, in_full
+from predictors.family import Family, make_variant
 
 if TYPE_CHECKING:
     from predictors.bottomup.regression import ScaleMaps
     from predictors.networks.rescoring import RescoringNet
 
-_FAMILY = Family(
-    "DEKR",
-    "Geng, Sun, Xiao, Zhang and Wang: Bottom-Up Human Pose Estimation via Disentangled Keypoint "
-    "Regression. CVPR 2021",
-    2021,
-    "MIT (official code)",
-)
 # The official files of the rescoring networks, by keypoint layout.
 _RESCORING_FILES = MappingProxyType(
     {
@@ -65,12 +58,24 @@ RESCORING = Option(
     published=("sha256:*",),
 )
 # Where no paper has used one.
-OWN_RESCORING = Option(
+_OWN_RESCORING = Option(
     "rescoring",
     ("off", "FILE"),
     "A rescoring network's weights, which correct the scores of poses. Default: off",
     published=("off",),
 )
+
+
+_FAMILY = Family(
+    "DEKR",
+    "Geng, Sun, Xiao, Zhang and Wang: Bottom-Up Human Pose Estimation via Disentangled Keypoint "
+    "Regression. CVPR 2021",
+    2021,
+    "MIT (official code)",
+    (SCALES, MERGING, MATCHING, RESCORING),
+)
+# Of methods that no paper rescores.
+OWN_OPTIONS = (SCALES, MERGING, MATCHING, _OWN_RESCORING)
 
 
 class CentreBased(BottomUp):
@@ -227,8 +232,7 @@ class DEKR(CentreBased):
 def _variant(channels: int, short_side: int) -> type[DEKR]:
     name = f"dekr-w{channels}"
     method = Method(f"{name}-{short_side}", short_side, "shifted-kept")
-    options = (MERGING, MATCHING, RESCORING)
-    return make_variant(DEKR, _FAMILY, f"HRNet-W{channels}", method, (name, "dekr"), options)
+    return make_variant(DEKR, _FAMILY, f"HRNet-W{channels}", method, (name, "dekr"))
 
 
 W32_512 = _variant(32, 512)
@@ -236,10 +240,9 @@ W48_640 = _variant(48, 640)
 # Trained by `predictors.training`; of no paper.
 Tiny = make_variant(
     CentreBased,
-    _FAMILY,
+    replace(_FAMILY, options=OWN_OPTIONS),
     "HRNet-tiny",
     Method("dekr-tiny", 256, "shifted-kept"),
     (),
-    (MERGING, MATCHING, OWN_RESCORING),
     skeletons=("coco-17",),
 )

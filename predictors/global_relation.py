@@ -10,16 +10,15 @@ rescoring network, which it does not mention.
 from __future__ import annotations
 
 from predictors.bottomup.predictor import Method
-from predictors.bottomup.variants import make_variant
-from predictors.dekr import MATCHING, MERGING, OWN_RESCORING, CentreBased
-from predictors.family import Family
+from predictors.dekr import OWN_OPTIONS, CentreBased
+from predictors.family import Family, make_variant
 
 _FAMILY = Family(
     "Global Relation",
     "Yin and Yin: Global Relation Modeling and Refinement for Bottom-Up Human Pose Estimation",
     2023,
+    options=OWN_OPTIONS,
 )
-_OPTIONS = (MERGING, MATCHING, OWN_RESCORING)
 
 
 class GlobalRelation(CentreBased):
@@ -30,7 +29,7 @@ def _variant(channels: int, short_side: int) -> type[GlobalRelation]:
     method = Method(f"global-relation-w{channels}-{short_side}", short_side, "shifted-kept")
     published = (f"global-relation-modeling-w{channels}",)
     backbone = f"HRNet-W{channels}"
-    return make_variant(GlobalRelation, _FAMILY, backbone, method, published, _OPTIONS)
+    return make_variant(GlobalRelation, _FAMILY, backbone, method, published)
 
 
 def _tiny(name: str, remark: str = "") -> type[GlobalRelation]:
@@ -41,7 +40,6 @@ def _tiny(name: str, remark: str = "") -> type[GlobalRelation]:
         "HRNet-tiny",
         Method(name, 256, "shifted-kept"),
         (),
-        _OPTIONS,
         remark,
         ("coco-17",),
     )

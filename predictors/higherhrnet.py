@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from crowdbench.merging import AS_THEY_ARE
 from crowdbench.predictor import Request
 from predictors.bottomup.found import Found
-from predictors.bottomup.predictor import BottomUp, Method, View, in_full
-from predictors.bottomup.variants import make_variant
-from predictors.family import Family
+from predictors.bottomup.predictor import SCALES, BottomUp, Method, View, in_full
+from predictors.family import Family, make_variant
 
 _FAMILY = Family(
     "HigherHRNet",
@@ -26,6 +25,7 @@ _FAMILY = Family(
     "Bottom-Up Human Pose Estimation. CVPR 2020",
     2020,
     "MIT (official code)",
+    (SCALES,),
 )
 
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from crowdbench.datasets.split import Split
 from crowdbench.merging import AS_THEY_ARE, Merging
-from predictors.family import Family
+from predictors.family import Family, make_variant
 from predictors.topdown.predictor import Method, TopDown
-from predictors.topdown.variants import make_variant
 
 _FAMILY = Family(
     "HRNet",

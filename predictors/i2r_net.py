@@ -28,14 +28,13 @@ from crowdbench.datasets.split import Split
 from crowdbench.merging import Merging
 from crowdbench.predictor import Batch, Cost, Request
 from crowdbench.structures import Array, Boxes
-from predictors.family import Family
+from predictors.family import Family, make_variant
 from predictors.networks import VARIANTS
 from predictors.topdown.crop import to_image_points
 from predictors.topdown.grouping import GROUPING, Group, groups_of, parse_grouping
 from predictors.topdown.merging import merging_of_i2r
 from predictors.topdown.position import position_masks
 from predictors.topdown.predictor import Found, Method, Persons, TopDown, persons_of
-from predictors.topdown.variants import make_variant
 
 if TYPE_CHECKING:
     from torch import Tensor

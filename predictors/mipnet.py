@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from predictors.family import Family
+from predictors.family import Family, make_variant
 from predictors.topdown.predictor import Method, TopDown
-from predictors.topdown.variants import make_variant
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

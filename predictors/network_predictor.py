@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crowdbench.predictor import Predictor, Request
 
@@ -22,8 +22,13 @@ class NetworkPredictor(Predictor):
     """A predictor with one of `predictors.networks`.
 
     Attributes:
+        needs_boxes: whether it starts from person boxes, for the card.
+        images_per_shard: for the card.
         skeleton: the keypoint layout of the split.
     """
+
+    needs_boxes: ClassVar[bool] = True
+    images_per_shard: ClassVar[int] = 200
 
     def __init__(self, request: Request, network: str) -> None:
         """Keep what the network is made from; it is made by `load`.

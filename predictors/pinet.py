@@ -16,6 +16,7 @@ without refinement and fusion; their Table 1 has the same figures for both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from crowdbench.card import Option
@@ -23,9 +24,8 @@ from crowdbench.predictor import Request
 from predictors.bottomup.found import Found
 from predictors.bottomup.merging import FUSION, merging_of, merging_option
 from predictors.bottomup.partitions import find_partition
-from predictors.bottomup.predictor import BottomUp, Method, View, check_choice, in_full
-from predictors.bottomup.variants import make_variant
-from predictors.family import Family
+from predictors.bottomup.predictor import SCALES, BottomUp, Method, View, check_choice, in_full
+from predictors.family import Family, make_variant
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,17 +33,6 @@ if TYPE_CHECKING:
     from predictors.bottomup.parts import PartMaps
     from predictors.networks.pinet import PINet as Network
 
-_FAMILY = Family(
-    "PINet",
-    "Wang, Zhang and Hua: Robust Pose Estimation in Crowded Scenes with Direct Pose-Level "
-    "Inference. NeurIPS 2021",
-    2021,
-)
-_SPM_FAMILY = Family(
-    "SPM",
-    "Nie, Zhang, Yan and Feng: Single-Stage Multi-Person Pose Machines. ICCV 2019",
-    2019,
-)
 _REFINEMENT = Option(
     "refinement",
     ("on", "off"),
@@ -52,6 +41,20 @@ _REFINEMENT = Option(
     published=("on",),
 )
 _FUSED, _SUPPRESSED = merging_option(FUSION), merging_option("oks-nms")
+_FAMILY = Family(
+    "PINet",
+    "Wang, Zhang and Hua: Robust Pose Estimation in Crowded Scenes with Direct Pose-Level "
+    "Inference. NeurIPS 2021",
+    2021,
+    options=(SCALES, _FUSED, _REFINEMENT),
+)
+_UNREFINED = replace(_FAMILY, options=(SCALES, _SUPPRESSED))
+_SPM_FAMILY = Family(
+    "SPM",
+    "Nie, Zhang, Yan and Feng: Single-Stage Multi-Person Pose Machines. ICCV 2019",
+    2019,
+    options=(SCALES, _SUPPRESSED),
+)
 
 
 class PartBased(BottomUp):
@@ -161,7 +164,6 @@ def _variant(data: str, data_set: str, skeleton: str) -> type[PINet]:
         "HRNet-W32",
         Method(f"pinet-w32-{data}-512", 512, "shifted"),
         ("pinet",),
-        (_FUSED, _REFINEMENT),
         f"for {data_set}",
         (skeleton,),
     )
@@ -170,21 +172,17 @@ def _variant(data: str, data_set: str, skeleton: str) -> type[PINet]:
 def _tiny(name: str, remark: str = "") -> type[PINet]:
     """Return a network that `predictors.training` trains; of no paper."""
     method = Method(name, 256, "shifted")
-    options = (_FUSED, _REFINEMENT)
-    return make_variant(
-        PINet, _FAMILY, "HRNet-tiny", method, (), options, remark, skeletons=("coco-17",)
-    )
+    return make_variant(PINet, _FAMILY, "HRNet-tiny", method, (), remark, ("coco-17",))
 
 
 def _parted(partition: str) -> type[PartBased]:
     """Return a row of the paper's Table 1b, small: no refinement, another partition."""
     found = make_variant(
         PartBased,
-        _FAMILY,
+        _UNREFINED,
         "HRNet-tiny",
         Method(f"pinet-tiny-{partition}", 256, "shifted"),
         (),
-        (_SUPPRESSED,),
         f"parts: {partition}, not refined",
         ("coco-17",),
     )
@@ -198,14 +196,14 @@ COCO = _variant("coco", "COCO", "coco-17")
 CrowdPose = _variant("crowdpose", "CrowdPose", "crowdpose-14")
 OCHuman = _variant("ochuman", "OCHuman", "coco-17")
 SPM_W32 = make_variant(
-    SPM, _SPM_FAMILY, "HRNet-W32", Method("spm-w32-512", 512, "shifted"), ("spm",), (_SUPPRESSED,)
+    SPM, _SPM_FAMILY, "HRNet-W32", Method("spm-w32-512", 512, "shifted"), ("spm",)
 )
 Tiny = _tiny("pinet-tiny")
 # The rows of the paper's Table 1c.
 TinyStaticGraph = _tiny("pinet-tiny-static-graph", "graph of the skeleton alone")
 TinyNoGraph = _tiny("pinet-tiny-no-graph", "refined without a graph")
 SPMTiny = make_variant(
-    SPM, _SPM_FAMILY, "HRNet-tiny", Method("spm-tiny", 256, "shifted"), (), (_SUPPRESSED,),
+    SPM, _SPM_FAMILY, "HRNet-tiny", Method("spm-tiny", 256, "shifted"), (),
     skeletons=("coco-17",),
 )  # fmt: skip
 TinyHead = _parted("head")

@@ -9,9 +9,8 @@ paper does not say; and the flip test moves the mirrored heatmaps by one pixel.
 
 from __future__ import annotations
 
-from predictors.family import Family
+from predictors.family import Family, make_variant
 from predictors.topdown.predictor import Method, TopDown
-from predictors.topdown.variants import make_variant
 
 _FAMILY = Family(
     "SimpleBaseline",

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from crowdbench.datasets.split import Split
 from crowdbench.merging import Merging
-from predictors.family import Family
+from predictors.family import Family, make_variant
 from predictors.topdown.merging import merging_of_i2r
 from predictors.topdown.predictor import Method, TopDown
-from predictors.topdown.variants import make_variant
 
 _FAMILY = Family(
     "TransPose",

@@ -58,6 +58,11 @@ class Method:
     mirror: Mirroring
     from_smallest: bool = False
 
+    @property
+    def size(self) -> str:
+        """The short side, in the words of the published tables."""
+        return str(self.short_side)
+
 
 class View(NamedTuple):
     """An image at one scale, as the network takes it.
@@ -78,6 +83,9 @@ class BottomUp(NetworkPredictor):
     those of the official programs of HigherHRNet, DEKR and PINet: see `predictors.bottomup.resize`.
     """
 
+    needs_boxes = False
+    # What is lost at most when a run is interrupted: images take longer than crops.
+    images_per_shard = 50
     method: ClassVar[Method]
 
     def __init__(

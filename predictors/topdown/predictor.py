@@ -68,6 +68,11 @@ class Method:
     factors: tuple[float, ...] = (1.0,)
 
     @property
+    def size(self) -> str:
+        """Of a crop, in the words of the published tables."""
+        return "{}x{}".format(*self.input_size)
+
+    @property
     def decoding_words(self) -> str:
         """How keypoints come out of heatmaps, as the signature says it; 11 is DARK's own width."""
         is_usual = self.decoding != "dark" or self.smoothing == 11
