@@ -200,7 +200,12 @@ def _differences(found: Shapes, wanted: Shapes) -> list[str]:
 
 
 def _what_it_seems(found: Shapes, own: Shapes, variant: str) -> list[str]:
-    """Return what a file that does not fit is instead, if it is a network we know."""
+    """Return what a file that does not fit is instead, if it is a network we know.
+
+    To find out takes seconds, which small networks beside those of `VARIANTS` are not worth.
+    """
+    if variant not in VARIANTS:
+        return []
     fit = _fitting(found)
     if fit is None:
         return []

@@ -311,7 +311,7 @@ def test_refinement_moves_the_poses_of_parts(split: Split) -> None:
 def job(annotations: Path, output: Path, name: str, weights: str, *options: str) -> Job:
     return Job(
         name, annotations=annotations, skeleton="coco-17", images=annotations.parent,
-        output=output, weights=weights, device="cpu", option=options,
+        output=output, weights=weights, device="cpu", option=options, resamples=0,
     )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def test_full_size_mipnet_starts_from_hrnets_file(
 
 def test_recipes_name_what_there_is() -> None:
     assert (len(TOP_DOWN), len(BOTTOM_UP)) == (17, 20)
-    assert len(RECIPES) == 35
+    assert len(RECIPES) == 37
     for name, recipe in RECIPES.items():
         assert name in predictor_names()
         assert recipe.network in VARIANTS
