@@ -16,6 +16,11 @@ from tests.command import EXAMPLE, Crowdbench
 
 ROOT = Path(__file__).parents[1]
 
+# Of several processes that test at once, each has a processor: threads that wait for each other on
+# the same ones make small networks many times slower. Before torch is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Hypothesis draws the same examples on every run of a CI machine.
 settings.register_profile(
     "here",
