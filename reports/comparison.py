@@ -119,7 +119,12 @@ def _network_words(run: Run, entries: Sequence[Entry]) -> str:
         "Published rows of the same method, backbone, input size, test scales and options: "
         f"{same or 'none'}."
     )
-    return f"{words} Rows that may be, as not all of it is stated: {maybe}." if maybe else words
+    return (
+        f"{words} Rows that may be, as not all is stated or their training data are others: "
+        f"{maybe}."
+        if maybe
+        else words
+    )
 
 
 def _row_words(entries: Sequence[Entry]) -> str:

@@ -157,14 +157,15 @@ def test_every_official_file_belongs_to_a_predictor() -> None:
     assert names >= set(_official_weights())
     with_files = {name for name in names if load_predictor(name).card.weights}
     # The papers' headline variants have a second name.
-    assert with_files == {*_official_weights(), "mipnet", "i2r-net"}
+    assert with_files == {*_official_weights(), "mipnet", "i2r-net", "pinet"}
     for name in with_files:
         card = load_predictor(name).card
         layouts = [file.skeleton for file in card.weights]
         assert layouts == list(card.skeletons[: len(layouts)])
         for file in card.weights:
-            if file.resource is None:
-                assert "https://" in file.get
+            if file.trained_on == "synthcrowd-train":
+                assert file.resource in (None, f"predictors:weights/{name}.safetensors")
+                assert f"python -m predictors.training {name}`" in file.get
             else:
-                assert file.resource == f"predictors:weights/{name}.safetensors"
-                assert f"python -m predictors.training {name}" in file.get
+                assert file.resource is None
+                assert "https://" in file.get

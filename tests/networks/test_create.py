@@ -39,6 +39,7 @@ NAMES_ONLY = [
     "simplebaseline-r152-384x288",
 ]
 # Of bottom-up networks, with the size of what each was trained on.
+TINY_PARTS = ("head", "part-small", "keypoint", "no-graph", "static-graph")
 WIDTHS = ("w32-512", "w48-640")
 ALL_ON = (True, True, True, True)
 ALL_OFF = (False, False, False, False)
@@ -82,7 +83,7 @@ def test_there_are_the_official_variants_and_tiny_ones() -> None:
         + [f"{name}-{size}" for name in ("dekr", "global-relation") for size in WIDTHS]
         + [f"pinet-w32-{data}-512" for data in ("coco", "crowdpose", "ochuman")]
         + ["spm-w32-512", "spm-tiny", "pinet-tiny", "dekr-tiny", "grm-tiny"]
-        + [f"pinet-tiny-{part}" for part in ("head", "part-small", "keypoint")]
+        + [f"pinet-tiny-{part}" for part in TINY_PARTS]
         + [f"grm-tiny-{part}" for part in ("grm", "mfa", "plain")]
     )
     assert VARIANTS["i2r-net-tiny"].input_size == (128, 96)

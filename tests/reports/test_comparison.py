@@ -51,20 +51,20 @@ def marked(table: Table) -> list[int]:
 def test_backbone_and_input_size_are_said_with_the_rows_of_the_same() -> None:
     words = (
         "Backbone of this run: HRNet-W48; input size: 384x288. Published rows of the same method, "
-        "backbone and input size: MIPNet (mipnet, Table 4; boxes gt), MIPNet (mipnet, Table 5; "
-        "boxes faster-rcnn)."
+        "backbone, input size, test scales and options: MIPNet (mipnet, Table 4; boxes gt), MIPNet "
+        "(mipnet, Table 5; boxes faster-rcnn)."
     )
     assert words in sentences(make_network_run())
     other = replace(MIPNET, backbone="ResNet-18")
     (found,) = (s for s in sentences(make_network_run(other)) if s.startswith("Backbone"))
-    assert found.endswith("Published rows of the same method, backbone and input size: none.")
+    assert found.endswith("test scales and options: none.")
 
 
 def test_rows_whose_paper_leaves_it_open_may_be_of_the_same() -> None:
     run = make_network_run(split="crowdpose-val", skeleton="crowdpose-14", images=2000)
     (found,) = (sentence for sentence in sentences(run) if sentence.startswith("Backbone"))
-    assert "input size: MIPNet (mipnet, Table 5; boxes faster-rcnn). Rows that may be" in found
-    assert found.endswith("not all of it is stated: MIPNet (mipnet, Table 3; boxes gt).")
+    assert "and options: MIPNet (mipnet, Table 5; boxes faster-rcnn). Rows that may be" in found
+    assert found.endswith("training data are others: MIPNet (mipnet, Table 3; boxes gt).")
     open_card = replace(MIPNET, input_size="")
     (found,) = (s for s in sentences(make_network_run(open_card)) if s.startswith("Backbone"))
     assert "input size: not recorded. " in found
@@ -176,7 +176,7 @@ def test_boxes_of_a_detector_are_never_marked_as_the_papers() -> None:
         (
             make_network_run(),
             {"skipped_images": make_skipped(3)},
-            "3 of 2,500 images could not be read and have no poses, so the figures are not",
+            "3 of 2,500 images could not be used and have no poses, so the figures are not",
         ),
     ],
 )
