@@ -95,7 +95,7 @@ class CentreBased(BottomUp):
                 that is not DEKR's and rescored.
             MissingError: if the file of a rescoring network is not there.
         """
-        merging_name, merging = merging_of(request, MERGING, _USUAL)
+        merging_name, merging = merging_of(request, MERGING)
         decoding = "regression(centre>0.01)"
         matching = request.options.get(MATCHING.name, "off")
         check_choice(MATCHING, matching)

@@ -63,13 +63,11 @@ class PartBased(BottomUp):
     Attributes:
         partition: name of the parts; see `predictors.bottomup.partitions`.
         merging: the option, with its default.
-        usual: its default.
         refines: whether the network has a refinement.
     """
 
     partition: ClassVar[str]
     merging: ClassVar[Option]
-    usual: ClassVar[str]
     refines: ClassVar[bool]
 
     def __init__(self, request: Request) -> None:
@@ -78,7 +76,7 @@ class PartBased(BottomUp):
         Raises:
             UsageError: if an option has no such value.
         """
-        name, merging = merging_of(request, self.merging, self.usual)
+        name, merging = merging_of(request, self.merging)
         options = {self.merging.name: name}
         refinement = "off"
         if self.refines:
@@ -143,7 +141,6 @@ class PINet(PartBased):
 
     partition = "part-large"
     merging = _FUSED
-    usual = FUSION
     refines = True
 
 
@@ -152,7 +149,6 @@ class SPM(PartBased):
 
     partition = "center"
     merging = _SUPPRESSED
-    usual = "oks-nms"
     refines = False
 
 
@@ -186,9 +182,7 @@ def _parted(partition: str) -> type[PartBased]:
         f"parts: {partition}, not refined",
         ("coco-17",),
     )
-    found.partition, found.merging, found.usual, found.refines = (
-        partition, _SUPPRESSED, "oks-nms", False,
-    )  # fmt: skip
+    found.partition, found.merging, found.refines = partition, _SUPPRESSED, False
     return found
 
 

@@ -33,12 +33,13 @@ def merging_option(usual: str) -> Option:
     )
 
 
-def merging_of(request: Request, option: Option, usual: str) -> tuple[str, Merging]:
-    """Return which rule was asked for, and the rule.
+def merging_of(request: Request, option: Option) -> tuple[str, Merging]:
+    """Return which rule was asked for, by default the option's usual one, and the rule.
 
     Raises:
         UsageError: if there is no such rule.
     """
+    (usual,) = option.published
     chosen = request.options.get(option.name, usual)
     check_choice(option, chosen)
     if chosen == FUSION:
