@@ -64,6 +64,20 @@ class Skeleton:
         return tuple(sorted(joint for _, joints in self.groups for joint in joints))
 
     @property
+    def partners(self) -> list[int]:
+        """For each keypoint the one on the other side of the body, or itself.
+
+        In a mirror image it takes the keypoint's place.
+
+        >>> CROWDPOSE_14.partners
+        [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13]
+        """
+        partners = list(range(len(self)))
+        for a, b in self.mirror:
+            partners[a], partners[b] = b, a
+        return partners
+
+    @property
     def sigma_array(self) -> Array:
         """(K,) float64."""
         return np.array(self.sigmas)

@@ -7,28 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from crowdbench.skeletons import Skeleton
-
-
-def mirror_permutation(skeleton: Skeleton) -> list[int]:
-    """Return, for each keypoint, which one takes its place in a mirrored image.
-
-    >>> from crowdbench.skeletons import CROWDPOSE_14
-    >>> mirror_permutation(CROWDPOSE_14)
-    [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13]
-    """
-    permutation = list(range(len(skeleton)))
-    for a, b in skeleton.mirror:
-        permutation[a], permutation[b] = b, a
-    return permutation
-
 
 def flip_back(heatmaps: Tensor, mirror: Sequence[int] | Tensor, *, shift: bool) -> Tensor:
     """Return the maps of mirrored images as maps of the images.
 
     Args:
         heatmaps: (..., K, H, W).
-        mirror: (K,) as of `mirror_permutation`; a tensor on the heatmaps' device saves a transfer.
+        mirror: (K,) as of `Skeleton.partners`; a tensor on the heatmaps' device saves a transfer.
         shift: whether to move the maps one pixel to the right, which makes up for the half-pixel
             that the classical crops are off; column 0 keeps its value.
 

@@ -73,14 +73,12 @@ class NetworkPredictor(Predictor):
         """Predict with this network, moved to `device` and to the precision asked for."""
         import torch
 
-        from predictors.mirroring import mirror_permutation
-
         kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         self._device, self._type = device, kind[self._precision]
         # Channels last: a third faster, on CPUs and on GPUs in half precision.
         self.network = network.eval().to(device, self._type)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._mirror = torch.tensor(mirror_permutation(self.skeleton), device=device)
+        self._mirror = torch.tensor(self.skeleton.partners, device=device)
 
     @property
     def network_there(self) -> nn.Module:

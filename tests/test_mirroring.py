@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crowdbench.skeletons import COCO_17, SKELETONS, Skeleton
-from predictors.mirroring import flip_average, flip_back, mirror_permutation
+from predictors.mirroring import flip_average, flip_back
 from tests.topdown.goldens import NAMES, read_golden
 
 SKELETON = Skeleton("three", ("left", "middle", "right"), (0.1, 0.1, 0.1), mirror=((0, 2),))
@@ -20,8 +20,8 @@ MAPS = torch.tensor([[[1.0, 2, 3], [4, 5, 6]], [[0, 0, 7], [0, 0, 8]], [[9, 0, 0
 
 
 def test_the_permutation_swaps_pairs_and_leaves_the_rest() -> None:
-    assert mirror_permutation(SKELETON) == MIRROR
-    assert mirror_permutation(COCO_17) == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+    assert SKELETON.partners == MIRROR
+    assert COCO_17.partners == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
 
 
 def test_columns_are_reversed_and_channels_swapped() -> None:
@@ -48,7 +48,7 @@ def test_the_average_is_plain() -> None:
 def test_flipped_maps_equal_the_reference(shared: Path, name: str) -> None:
     golden = read_golden(shared, name)
     maps = golden.heatmaps()
-    mirror = mirror_permutation(golden.skeleton)
+    mirror = golden.skeleton.partners
     shift = golden.convention == "classical"
     for key, ours in (
         ("flipped_back", flip_back(maps, mirror, shift=shift)),
@@ -73,7 +73,7 @@ def test_flipped_maps_equal_the_reference(shared: Path, name: str) -> None:
 def test_flipping_twice_without_shift_changes_nothing(
     name: str, batch: list[int], height: int, width: int, dtype: torch.dtype
 ) -> None:
-    mirror = mirror_permutation(SKELETONS[name])
+    mirror = SKELETONS[name].partners
     maps = torch.randn(*batch, len(mirror), height, width).to(dtype)
     once = flip_back(maps, mirror, shift=False)
     assert torch.equal(flip_back(once, mirror, shift=False), maps)

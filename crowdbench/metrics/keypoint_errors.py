@@ -120,7 +120,7 @@ def label_keypoints(points: Array, person: Array, truth: GroundTruth, skeleton: 
         (M, K) int8 places in `LABELS`, `UNLABELLED` where the matched person's keypoint has no
         label.
     """
-    partner = _partners(skeleton)
+    partner = np.array(skeleton.partners)
     own = _similarity(points, truth, person, skeleton.sigma_array, None)
     inverted = _similarity(points, truth, person, skeleton.sigma_array, partner)
     others = np.full((2, *own.shape), -1.0)
@@ -142,14 +142,6 @@ def label_keypoints(points: Array, person: Array, truth: GroundTruth, skeleton: 
     labels[(own == highest) & (highest >= GOOD_SIMILARITY)] = _GOOD
     labels[truth.keypoints[person, :, 2] <= 0] = UNLABELLED
     return labels
-
-
-def _partners(skeleton: Skeleton) -> Array:
-    """Return (K,) int64: the keypoint on the other side of the body, or the keypoint itself."""
-    partner = np.arange(len(skeleton))
-    for left, right in skeleton.mirror:
-        partner[left], partner[right] = right, left
-    return partner
 
 
 def _other_persons(person: Array, truth: GroundTruth) -> tuple[Array, Array]:

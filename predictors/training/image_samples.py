@@ -11,7 +11,6 @@ import torch
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
 from predictors.bottomup.partitions import find_partition
-from predictors.mirroring import mirror_permutation
 from predictors.topdown.crop import warp_crops
 from predictors.training.augmentation import move_joints
 from predictors.training.examples import Example
@@ -104,7 +103,7 @@ class ImageSampling:
         """
         image, size = example.image, self.input_size
         views, factor = draw_cut((image.shape[0], image.shape[1]), size, self.augmentation, rng)
-        joints = move_joints(example.keypoints[None], views, mirror_permutation(skeleton))[0]
+        joints = move_joints(example.keypoints[None], views, skeleton.partners)[0]
         joints[..., :2] /= STRIDE
         partition = find_partition(self.partition)
         centres = partition.centres(joints, skeleton)

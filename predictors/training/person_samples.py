@@ -11,7 +11,6 @@ import torch
 
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
-from predictors.mirroring import mirror_permutation
 from predictors.topdown.crop import Convention, warp_crops
 from predictors.topdown.position import position_masks
 from predictors.training.augmentation import NONE, Augmentation, draw_views, move_joints
@@ -109,7 +108,7 @@ class PersonSampling:
             shared=self.grouped,
         )  # fmt: skip
         shown = keypoints[instances_of(boxes, self.n_instances)]
-        joints = move_joints(shown, views, mirror_permutation(skeleton))
+        joints = move_joints(shown, views, skeleton.partners)
         if self.n_instances > 1:
             joints = settle_instances(joints, size)
         masks = np.empty((len(boxes), 0, 0), np.uint8)

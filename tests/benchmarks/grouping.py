@@ -24,13 +24,13 @@ from torch import Tensor
 from crowdbench.skeletons import COCO_17
 from predictors.bottomup.tag_grouping import JOINT_ORDER, group
 from predictors.bottomup.tags import Tagged, join_resolutions, join_scales
-from predictors.mirroring import flip_back, mirror_permutation
+from predictors.mirroring import flip_back
 from predictors.networks import create
 
 NETWORK = "higherhrnet-w32-512"
 # 512 x 683 px, with the longer side rounded up to a multiple of 64.
 SIZE = (512, 704)
-MIRROR = mirror_permutation(COCO_17)
+MIRROR = COCO_17.partners
 
 
 def main() -> None:

@@ -24,12 +24,11 @@ from crowdbench.skeletons import COCO_17
 from crowdbench.structures import Array, Poses
 from predictors.bottomup import parts, regression
 from predictors.bottomup.found import Found
-from predictors.mirroring import mirror_permutation
 from predictors.networks import create
 
 # Of maps; the image is 512 x 704, the longer side rounded up to a multiple of 64.
 HEIGHT, WIDTH = 128, 176
-MIRROR = mirror_permutation(COCO_17)
+MIRROR = COCO_17.partners
 K = len(MIRROR)
 
 

@@ -13,9 +13,8 @@ from crowdbench.skeletons import CROWDPOSE_14
 from crowdbench.structures import Poses
 from predictors.bottomup.found import Found
 from predictors.bottomup.resize import to_image_points
-from predictors.mirroring import mirror_permutation
 
-MIRROR = torch.tensor(mirror_permutation(CROWDPOSE_14))
+MIRROR = torch.tensor(CROWDPOSE_14.partners)
 IMAGE, RESIZED = (240, 290), (256, 320)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from crowdbench.predictor import Batch
 from crowdbench.structures import Poses
 from predictors.mipnet import Tiny
-from predictors.mirroring import mirror_permutation
 from predictors.topdown.predictor import Found, Persons
 
 
@@ -26,7 +25,7 @@ class LeftRightSwap(Tiny):
         # By its box alone: the choice must not depend on the batch.
         mix = poses.image_index * 7919 + np.round(poses.boxes * 100).astype(np.int64).sum(1)
         swapped = np.flatnonzero(mix % 20 == 0)
-        mirror = mirror_permutation(self.skeleton)
+        mirror = self.skeleton.partners
         keypoints = poses.keypoints.copy()
         keypoints[swapped] = keypoints[swapped][:, mirror]
         return replace(poses, keypoints=keypoints)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -23,13 +22,13 @@ from crowdbench.predictor import Batch, Request
 from crowdbench.record import Run
 from crowdbench.running.feeding import feeding, parts_of
 from crowdbench.running.returned import join_batches, predict_batch
-from crowdbench.running.steps import Job, predict_job, run_job
+from crowdbench.running.steps import Job, predict_job
 from crowdbench.skeletons import COCO_17
 from crowdbench.structures import Array, Boxes, Poses
 from predictors.i2r_net import HRFormerBCrowdPose, I2RNet, Tiny, VanillaCOCO, VanillaOCHuman
 from predictors.networks import create
 from predictors.networks.checkpoints import load_checkpoint
-from tests.command import contents
+from tests.any_batches import run_in_any_batches
 from tests.networks.filled import write_checkpoint
 
 NAME = "i2r-net-tiny"
@@ -267,15 +266,8 @@ def test_as_published_detected_boxes_are_alone(tmp_path: Path) -> None:
 def test_a_record_names_the_grouping_and_is_the_same_for_any_batches(
     shared: Path, tmp_path: Path, weights: Path
 ) -> None:
-    found: list[dict[str, bytes]] = []
-    for i, size in enumerate(("1", "64")):
-        asked = job(shared, tmp_path / f"r{i}", weights, "grouping=window:2")
-        folder, _ = run_job(msgspec.structs.replace(asked, batch_size=size, workers=str(2 * i)))
-        content = contents(folder.path)
-        content.pop("environment.json")
-        found.append(content)
-    assert found[0] == found[1]
-    run = folder.read(Run)
+    asked = job(shared, tmp_path / "r", weights, "grouping=window:2")
+    run = run_in_any_batches(asked, tmp_path).read(Run)
     assert " options=grouping=window:2 " in run.signature
     assert run.predictor.options["grouping"] == "window:2"
     assert not run.predictor.boxes_independent

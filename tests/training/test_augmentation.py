@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from crowdbench.skeletons import COCO_17, CROWDPOSE_14
-from predictors.mirroring import mirror_permutation
 from predictors.topdown.crop import (
     Convention,
     Frames,
@@ -151,7 +150,7 @@ def test_a_mirrored_view_shows_the_mirrored_image_and_swaps_left_and_right() -> 
     difference = warp_crops(image, found, SIZE).astype(int) - wanted
     assert np.abs(difference).mean() < 0.5
     # A joint of the mirrored image moves there by the plain map.
-    moved = move_joints(KEYPOINTS, Views(found, ~NO, angles), mirror_permutation(COCO_17))
+    moved = move_joints(KEYPOINTS, Views(found, ~NO, angles), COCO_17.partners)
     left, right = (COCO_17.keypoints.index(f"{side}_wrist") for side in ("left", "right"))
     x, y = KEYPOINTS[4, right, :2]
     assert moved[4, left, :2] == pytest.approx(maps[4] @ [WIDTH - 1 - x, y, 1], abs=1e-3)
@@ -163,7 +162,7 @@ def test_a_mirrored_view_shows_the_mirrored_image_and_swaps_left_and_right() -> 
 def test_other_persons_joints_move_with_the_view_too() -> None:
     views = Views(drawn(HRNET).maps[:2], np.array([True, False]), np.zeros(2))
     pairs = np.stack([KEYPOINTS[:2], KEYPOINTS[2:4]], axis=1)
-    mirror = mirror_permutation(COCO_17)
+    mirror = COCO_17.partners
     moved = move_joints(pairs, views, mirror)
     assert np.array_equal(moved[:, 1], move_joints(KEYPOINTS[2:4], views, mirror))
 
