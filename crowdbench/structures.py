@@ -116,15 +116,28 @@ class Images:
         file_names: I names relative to the image folder, as the annotation file gives them.
         sizes: (I, 2) int64 width and height in pixels; 0 where the file does not say.
         folder: where the image files are, or None when no image folder was found.
+        intrinsics: (I, 4) float64 fx, fy, cx, cy of the camera in pixels, so that x = fx X / Z + cx
+            and y = fy Y / Z + cy; a row of NaN where the camera is not known. None for 2D splits.
     """
 
     ids: Array
     file_names: Sequence[str]
     sizes: Array
     folder: Path | None = None
+    intrinsics: Array | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take_images(self, n_images: int) -> Images:
+        """Return the first `n_images` images."""
+        return replace(
+            self,
+            ids=self.ids[:n_images],
+            file_names=self.file_names[:n_images],
+            sizes=self.sizes[:n_images],
+            intrinsics=None if self.intrinsics is None else self.intrinsics[:n_images],
+        )
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,9 @@ class Boxes:
         scores: (B,) float64 detector confidence; 1 for ground truth.
         source: what they are, as the signature prints it, e.g. ``gt`` or ``file:56ap.json``.
         person_ids: (B,) int64 annotation ids of annotated boxes, or None.
+        roots_mm: (B, 3) float64 mm in the axes of the camera, the root joint of the person in each
+            box: of the truth for annotated boxes of a 3D split, or what RootNet's results file
+            says, whose boxes are enlarged already; else None.
     """
 
     image_index: Array
@@ -144,6 +160,7 @@ class Boxes:
     scores: Array
     source: str
     person_ids: Array | None = None
+    roots_mm: Array | None = None
 
     def of_images(self, start: int, stop: int) -> Boxes:
         """Return the boxes of the images `start` to `stop` - 1."""
@@ -152,8 +169,14 @@ class Boxes:
 
     def take(self, rows: Array | slice) -> Boxes:
         """Return the boxes at `rows` (an index array, a boolean mask or a slice)."""
-        ids = None if self.person_ids is None else self.person_ids[rows]
-        return Boxes(self.image_index[rows], self.boxes[rows], self.scores[rows], self.source, ids)
+        return replace(
+            self,
+            image_index=self.image_index[rows],
+            boxes=self.boxes[rows],
+            scores=self.scores[rows],
+            person_ids=None if self.person_ids is None else self.person_ids[rows],
+            roots_mm=None if self.roots_mm is None else self.roots_mm[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -176,6 +199,7 @@ class Poses:
         person_ids: (D,) int64 annotation id of the person that each pose was made for, -1 for none;
             None where nothing says so.
         ranks: (D,) float64, what merging chooses by where that is not the score; or None.
+        base_joints_mm: (D, K, 3) float64 mm, the `joints_mm` that a refiner started from, or None.
     """
 
     image_index: Array
@@ -190,6 +214,7 @@ class Poses:
     joints_mm: Array | None = None
     person_ids: Array | None = None
     ranks: Array | None = None
+    base_joints_mm: Array | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,11 @@ from crowdbench.datasets.places import find_boxes, missing_boxes
 from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError, MissingError, UnknownNameError
 from crowdbench.files import Id, collector_paused, decode_json, digest_of, read_bytes
-from crowdbench.structures import Boxes, GroundTruth
+from crowdbench.skeletons import Skeleton
+from crowdbench.structures import FARTHEST, Array, Boxes, GroundTruth
+
+# Roots of people are metres away: what is nearer is in another unit.
+_LEAST_DEPTH_MM = 100.0
 
 
 class _Box(msgspec.Struct, gc=False):
@@ -22,6 +27,7 @@ class _Box(msgspec.Struct, gc=False):
     bbox: list[float]
     score: float
     category_id: Id | None = None
+    root_cam: list[float] | None = None
 
 
 _DECODER = msgspec.json.Decoder(list[_Box])
@@ -32,7 +38,8 @@ def load_boxes(source: str | Path, split: Split, root: Path) -> Boxes:
 
     Args:
         source: ``gt``; the name of one of the split's usual box files; or the path of a detector
-            file, a JSON list of ``{image_id, category_id, bbox: [x, y, w, h], score}``.
+            file, a JSON list of ``{image_id, category_id, bbox: [x, y, w, h], score}``, or of
+            RootNet's results, whose entries have ``root_cam: [X, Y, Z]``, too.
         split: the split, maybe cut by a limit.
         root: folder of the data sets, in which the usual box files lie.
 
@@ -43,13 +50,15 @@ def load_boxes(source: str | Path, split: Split, root: Path) -> Boxes:
         evaluated persons.
         Else the file's boxes as they are, unsorted, without threshold and without NMS; boxes of
         other categories and of images that the limit left out are dropped.
+        Both have roots, in 3D the annotated boxes, and those of a file of RootNet's results.
         ``source`` is ``gt`` or ``file:<name>#<first 12 hex digits of its sha256>``.
 
     Raises:
         UnknownNameError: if `source` is a bare word that names nothing.
         MissingError: if the file is not there, or the ground truth is not public.
         InputError: if the file is no such list, has boxes of images that the split does not have,
-            a negative width or height, or no person at all.
+            a negative width or height, or no person at all; if only some of its entries have a
+            ``root_cam``, one is behind the camera, or they look like metres.
 
     Source: the same files and entries as the data pipeline of SimpleBaseline and HRNet. It also
     clips annotated boxes to the image and drops those left without area; how a box becomes a crop
@@ -60,19 +69,25 @@ def load_boxes(source: str | Path, split: Split, root: Path) -> Boxes:
             raise MissingError(
                 f"{split.name} has no public ground truth, so no boxes `gt`: give a detector file"
             )
-        return _annotated(split.truth)
+        return _annotated(split.truth, split.skeleton)
     path = box_file(source, split.name, root)
     return _detected(path, read_bytes(path, "boxes"), split)
 
 
-def _annotated(truth: GroundTruth) -> Boxes:
+def _annotated(truth: GroundTruth, skeleton: Skeleton) -> Boxes:
     # In 3D all keypoints are labelled, also those of persons that are not evaluated.
     has_labels = (
         (truth.keypoints[:, :, 2] > 0).any(1) if truth.pose3d is None else ~truth.is_ignored
     )
     rows = ~truth.is_crowd & has_labels
-    ones = np.ones(int(rows.sum()))
-    return Boxes(truth.image_index[rows], truth.boxes[rows], ones, "gt", truth.person_ids[rows])
+    return Boxes(
+        truth.image_index[rows],
+        truth.boxes[rows],
+        np.ones(int(rows.sum())),
+        "gt",
+        truth.person_ids[rows],
+        None if truth.pose3d is None else truth.pose3d.joints_mm[rows, skeleton.root],
+    )
 
 
 def box_file(source: str | Path, split: str | None, root: Path) -> Path:
@@ -129,6 +144,7 @@ def _detected(path: Path, content: bytes, split: Split) -> Boxes:
         raise InputError(
             f"{path}: boxes[{negative[0]}].bbox has a negative width or height; expected x, y, w, h"
         )
+    roots = _roots(path, entries)
     image_index, kept = index_of(split.images.ids, image_ids)
     chosen = np.array(persons)[kept]
     image_index = image_index[kept]
@@ -136,4 +152,37 @@ def _detected(path: Path, content: bytes, split: Split) -> Boxes:
     chosen = chosen[order]
     scores = np.array([entry.score for entry in entries])[chosen]
     source = f"file:{digest.name}#{digest.sha256[:12]}"
-    return Boxes(image_index[order], rows[chosen], scores, source)
+    return Boxes(
+        image_index[order],
+        rows[chosen],
+        scores,
+        source,
+        roots_mm=None if roots is None else roots[chosen],
+    )
+
+
+def _roots(path: Path, entries: Sequence[_Box]) -> Array | None:
+    """Return ``root_cam`` of all entries, (B, 3) float64 mm, or None if no entry has one."""
+    has_root = np.array([entry.root_cam is not None for entry in entries], bool)
+    if not has_root.any():
+        return None
+    if not has_root.all():
+        raise InputError(
+            f"{path}: boxes[{int(np.argmin(has_root))}] has no root_cam, boxes"
+            f"[{int(np.argmax(has_root))}] has one: expected it in all entries or in none"
+        )
+    fault = row_fault(lambda row: f"boxes[{row}].root_cam", 3, "3: X, Y, Z in mm")
+    roots = number_rows(path, [entry.root_cam or [] for entry in entries], 3, fault)
+    depths = roots[:, 2]
+    wrong = np.flatnonzero(~((depths > 0) & (np.abs(roots) < FARTHEST).all(1)))
+    if len(wrong):
+        raise InputError(
+            f"{path}: boxes[{wrong[0]}].root_cam is {entries[wrong[0]].root_cam}, expected X, Y, Z "
+            "in mm, in front of the camera: Z above 0"
+        )
+    if (median := float(np.median(depths))) < _LEAST_DEPTH_MM:
+        raise InputError(
+            f"{path}: the median depth of root_cam is {median:.3g}, so they look like metres: "
+            "expected millimetres, multiply them by 1000"
+        )
+    return roots

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,6 @@ from crowdbench.datasets.synthcrowd.truth_3d import read_truth_3d
 from crowdbench.errors import InputError, UsageError
 from crowdbench.files import MALFORMED, FileDigest, digest_of, read_bytes
 from crowdbench.skeletons import CROWDPOSE_14, MUPOTS_17, Skeleton, load_skeleton
-from crowdbench.structures import Images
 
 # The evaluators whose numbers decide on annotations of one's own, by skeleton.
 _OFFICIAL_TOOLS = {CROWDPOSE_14.name: "crowdposetools", MUPOTS_17.name: "mupots"}
@@ -71,12 +71,7 @@ def load_split(name: str, root: Path, limit: int | None = None) -> Split:
         name=name,
         skeleton=skeleton,
         area=manifest.area,
-        images=Images(
-            images.ids,
-            images.file_names,
-            images.sizes,
-            images.folder or find_images(root, manifest, facts),
-        ),
+        images=replace(images, folder=images.folder or find_images(root, manifest, facts)),
         truth=annotations.truth,
         category_id=annotations.category_id,
         annotations=digest,

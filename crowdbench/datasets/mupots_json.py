@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from crowdbench.datasets.coco_format import Annotations, index_of
+from crowdbench.datasets.coco_format import Annotations, index_of, number_rows, row_fault
 from crowdbench.datasets.mupots import (
     PERSON,
     check_millimetres,
@@ -46,6 +46,7 @@ class _Image(msgspec.Struct, gc=False):
     file_name: str
     width: _Side = 0
     height: _Side = 0
+    intrinsic: list[float] | None = None
 
 
 class _Annotation(msgspec.Struct, gc=False):
@@ -71,10 +72,10 @@ def read_coco_style(path: Path) -> tuple[Annotations, FileDigest]:
     """Return the images and persons of a file like ``MuPoTS-3D.json``, and what identifies them.
 
     ``keypoints_vis`` 0 is an occluded joint, ``is_valid`` 0 a person that is ignored; areas are
-    those of boxes. An image's sequence is the first folder of its ``file_name``. The file has no
-    poses in a common body size. Where the official files are beside it, theirs are taken, person by
-    person in the same order, and so is their image folder; a note says whether they were. The
-    digest covers all files read.
+    those of boxes. An image's sequence is the first folder of its ``file_name``, its camera the
+    ``intrinsic`` [fx, fy, cx, cy], where it has one. The file has no poses in a common body size.
+    Where the official files are beside it, theirs are taken, person by person in the same order,
+    and so is their image folder; a note says whether they were. The digest covers all files read.
 
     Args:
         path: the file, gzipped or not.
@@ -123,10 +124,34 @@ def _images(path: Path, found: list[_Image]) -> tuple[Images, tuple[str, ...], A
     rows = {name: row for row, name in enumerate(sequences)}
     sizes = np.array([(i.width, i.height) for i in listed], np.int64).reshape(-1, 2)
     return (
-        Images(ids, [image.file_name for image in listed], sizes),
+        Images(
+            ids,
+            [image.file_name for image in listed],
+            sizes,
+            intrinsics=_intrinsics(path, listed),
+        ),
         tuple(sequences),
         np.array([rows[name] for name in names], np.int64),
     )
+
+
+def _intrinsics(path: Path, images: list[_Image]) -> Array:
+    """Return `Images.intrinsics`."""
+    rows = [i for i, image in enumerate(images) if image.intrinsic is not None]
+    fault = row_fault(
+        lambda row: f"image {images[rows[row]].id}: intrinsic", 4, "4: fx, fy, cx, cy"
+    )
+    known = number_rows(path, [images[i].intrinsic or [] for i in rows], 4, fault)
+    is_right = (known[:, :2] > 0).all(1) & (np.abs(known) < FARTHEST).all(1)
+    if not is_right.all():
+        image = images[rows[int(np.argmin(is_right))]]
+        raise InputError(
+            f"{path}: image {image.id}: intrinsic is {image.intrinsic}, expected fx, fy, cx, cy in "
+            "pixels, fx and fy above 0"
+        )
+    table = np.full((len(images), 4), np.nan)
+    table[rows] = known
+    return table
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -58,11 +58,6 @@ class Split:
         """Return the split cut to its first `limit` images by id (None: all of them)."""
         if limit is None:
             return self
-        images = Images(
-            self.images.ids[:limit],
-            self.images.file_names[:limit],
-            self.images.sizes[:limit],
-            self.images.folder,
-        )
+        images = self.images.take_images(limit)
         truth = None if self.truth is None else self.truth.take_images(limit)
         return replace(self, images=images, truth=truth, limit=limit)

@@ -139,3 +139,63 @@ def test_real_detector_boxes_are_read(shared, tmp_path) -> None:
     assert len(boxes.boxes) == 118
     assert (boxes.scores <= 1).all()
     assert len(load_boxes("gt", split, tmp_path).boxes) == 12
+
+
+def rooted(*roots: object) -> list[dict[str, object]]:
+    """Return entries of RootNet's results file."""
+    entries = [box(7 + i % 3, root_cam=root) for i, root in enumerate(roots)]
+    for entry in entries:
+        del entry["category_id"]
+    return entries
+
+
+def test_boxes_of_rootnets_results_have_their_roots(split, tmp_path, save) -> None:
+    roots = [[1, 2, 3000.5], [4, 5, 6000], [7, 8, 2000], [-9, 9, 4000]]
+    boxes = load_boxes(save("mine.json", rooted(*roots)), split, tmp_path)
+    assert boxes.image_index.tolist() == [0, 0, 1, 2]
+    assert boxes.roots_mm is not None
+    assert boxes.roots_mm.tolist() == [roots[0], roots[3], roots[1], roots[2]]
+    kept = boxes.of_images(0, 1).roots_mm
+    assert kept is not None
+    assert kept.tolist() == [roots[0], roots[3]]
+
+
+def test_boxes_of_a_limit_keep_their_own_roots(tmp_path, save, coco) -> None:
+    save(VAL, coco())
+    split = load_split("coco-val2017", tmp_path, limit=2)
+    path = save("mine.json", list(reversed(rooted([1, 1, 3000], [2, 2, 4000], [3, 3, 5000]))))
+    roots = load_boxes(path, split, tmp_path).roots_mm
+    assert roots is not None
+    assert roots.tolist() == [[1, 1, 3000], [2, 2, 4000]]
+
+
+def test_other_boxes_have_no_roots(split, tmp_path, save) -> None:
+    assert load_boxes(save("mine.json", [box(7)]), split, tmp_path).roots_mm is None
+    assert load_boxes("gt", split, tmp_path).roots_mm is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            [*rooted([1, 2, 3000]), box(7), *rooted([1, 2, 3000])],
+            r"boxes\[1\] has no root_cam, boxes\[0\] has one: expected it in all entries",
+        ),
+        (rooted([1, 2, 3000], [1, 2]), r"boxes\[1\]\.root_cam has 2 numbers, expected 3: X, Y, Z"),
+        (rooted([1, 2, float("nan")]), r"root_cam\[2\] is not a finite number"),
+        (
+            rooted([1, 2, 3000], [1, 2, -3000]),
+            r"boxes\[1\]\.root_cam is \[1\.0, 2\.0, -3000\.0\], expected .* Z above 0",
+        ),
+        (rooted([1, 1e300, 3000]), r"boxes\[0\]\.root_cam is \[1\.0, 1e\+300, 3000\.0\]"),
+        (
+            rooted([0.1, 0.2, 3.2], [0.1, 0.2, 5.2]),
+            r"median depth of root_cam is 4\.2, so they look like metres: .* multiply them by 1000",
+        ),
+        (rooted("near"), r"boxes\[0\]\.root_cam: expected array \| null, got str"),
+    ],
+)
+def test_wrong_roots_are_refused_with_the_place(split, tmp_path, save, content, message) -> None:
+    with pytest.raises(InputError, match=message) as refused:
+        load_boxes(save("mine.json", content), split, tmp_path)
+    assert "\n" not in str(refused.value)

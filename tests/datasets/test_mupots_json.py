@@ -222,6 +222,17 @@ def test_it_is_the_split_mupots_where_the_official_files_are_missing(
     assert any("TS1, TS3" in n and "over the 2 that are there" in n for n in split.notes)
 
 
+def test_the_camera_of_an_image_is_its_intrinsic_where_it_has_one(tmp_path: Path) -> None:
+    file = coco_style(PERSONS)
+    file["images"][0]["intrinsic"] = [1500, 1490.5, 960, 540.25]
+    del file["images"][1]["intrinsic"]
+    file["images"].reverse()
+    found = load(tmp_path, file).images.intrinsics
+    assert found is not None
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, [[1500, 1490.5, 960, 540.25], [np.nan] * 4, [1, 1, 0, 0]])
+
+
 def wrong(field: str, value: Any, row: int = 3) -> Callable[[Any], None]:
     def change(file: Any) -> None:
         file["annotations"][row][field] = value
@@ -249,6 +260,12 @@ def wrong(field: str, value: Any, row: int = 3) -> Callable[[Any], None]:
          "annotation file.annotations[0].keypoints_cam is missing"),
         (lambda file: file.pop("annotations"), "annotation file.annotations is missing"),
         (lambda file: file["images"].clear(), "images is empty"),
+        (lambda file: file["images"][1].update(intrinsic=[1500, 1500]),
+         "image 1: intrinsic has 2 numbers, expected 4: fx, fy, cx, cy"),
+        (lambda file: file["images"][1].update(intrinsic=[1500, 0, 960, 540]),
+         "image 1: intrinsic is [1500.0, 0.0, 960.0, 540.0], expected fx, fy, cx, cy in pixels"),
+        (lambda file: file["images"][1].update(intrinsic=[1500, 1500, 1e12, 540]),
+         "image 1: intrinsic is [1500.0, 1500.0, 1000000000000.0, 540.0], expected"),
         (lambda file: file["images"][1].update(file_name="a.jpg"),
          "image 1: file_name 'a.jpg' has no folder"),
         (lambda file: [a.update(keypoints_cam=(np.array(a["keypoints_cam"]) / 1000).tolist())

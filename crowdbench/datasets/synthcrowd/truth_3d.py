@@ -85,11 +85,15 @@ def read_truth_3d(path: Path, sequence: str) -> tuple[Annotations, FileDigest]:
     cameras = {image.id: image.intrinsics for image in file.images}
     values = np.array(
         [msgspec.structs.astuple(cameras[id_]) for id_ in found.images.ids.tolist()], float
-    )[truth.image_index, None]
-    points = joints[..., :2] * values[..., :1] / joints[..., 2:] + values[..., 1:]
+    ).reshape(-1, 3)
+    # The focal length is that of both axes.
+    intrinsics = values[:, [0, 0, 1, 2]]
+    of_person = intrinsics[truth.image_index, None]
+    points = joints[..., :2] * of_person[..., :2] / joints[..., 2:] + of_person[..., 2:]
     in_space = replace(
         truth,
         keypoints=np.concatenate([points, 1.0 + is_visible[..., None]], axis=-1),
         pose3d=Truth3D(joints, joints, (sequence,), np.zeros(len(found.images), np.int64)),
     )
-    return found._replace(truth=in_space), digest_of(path, content)
+    images = replace(found.images, intrinsics=intrinsics)
+    return found._replace(images=images, truth=in_space), digest_of(path, content)

@@ -75,6 +75,29 @@ def test_keypoints_are_projections_on_cocos_keypoints_of_the_same_joints(root: P
     assert {0, 1, 2} == set(labels.ravel().tolist())
 
 
+def test_the_camera_is_that_which_the_keypoints_were_projected_with(root: Path) -> None:
+    _, space, _ = load(root)
+    intrinsics, truth = space.images.intrinsics, space.truth
+    assert intrinsics is not None
+    assert truth is not None
+    assert truth.pose3d is not None
+    file = json.loads((root / FILE).read_bytes())
+    cameras = {image["id"]: image["intrinsics"] for image in file["images"]}
+    expected = [
+        [c["focal"], c["focal"], c["centre_x"], c["centre_y"]]
+        for c in (cameras[id_] for id_ in space.images.ids.tolist())
+    ]
+    np.testing.assert_array_equal(intrinsics, expected)
+    of_person = intrinsics[truth.image_index, None]
+    joints = truth.pose3d.joints_mm
+    points = joints[..., :2] / joints[..., 2:] * of_person[..., :2] + of_person[..., 2:]
+    np.testing.assert_allclose(points, truth.keypoints[..., :2], rtol=0, atol=1e-9)
+    assert load_split("synthcrowd-val", root).images.intrinsics is None
+    few = load_split("synthcrowd-3d-val", root, limit=2).images.intrinsics
+    assert few is not None
+    np.testing.assert_array_equal(few, expected[:2])
+
+
 def test_a_limit_boxes_and_verification_work(root: Path) -> None:
     split = load_split("synthcrowd-3d-val", root, limit=2)
     assert split.truth is not None
