@@ -25,5 +25,24 @@ def normalised(crops: Tensor, channels: Literal["RGB", "BGR"]) -> Tensor:
     images = crops.permute(0, 3, 1, 2)
     if channels == "BGR":
         images = images.flip(1)
-    mean, std = (torch.tensor(v, device=crops.device)[:, None, None] for v in (_MEAN, _STD))
-    return images.float().div_(255).sub_(mean).div_(std)
+    images = images.float().div_(255)
+    return images.sub_(_statistic(_MEAN, crops)).div_(_statistic(_STD, crops))
+
+
+def normalised_levels(crops: Tensor) -> Tensor:
+    """Return (N, 3, h, w) float32 images of crops, on their device, as 3DMPPE's networks take them.
+
+    The statistics are those of values from 0 to 1, and the values are those from 0 to 255.
+
+    Args:
+        crops: (N, h, w, 3) uint8 RGB.
+
+    Source: the official programs. Their crops are float32 when they become tensors, and the
+    conversion that would divide by 255 does so for 8-bit ones only; the paper does not say it.
+    """
+    images = crops.permute(0, 3, 1, 2).float()
+    return images.sub_(_statistic(_MEAN, crops)).div_(_statistic(_STD, crops))
+
+
+def _statistic(values: tuple[float, ...], crops: Tensor) -> Tensor:
+    return torch.tensor(values, device=crops.device)[:, None, None]

@@ -26,7 +26,7 @@ class Variant:
         builder: ``module:function``, the module relative to this package; the function takes the
             values of `config` and `overrides` by name and returns the network.
         input_size: height and width in pixels of the crops, or of what was cut out of images, that
-            the variant was trained with.
+            the variant was trained with; 0 and 0 if it sees no images.
         config: the values that make it this variant.
         overrides: the values that a caller may replace, each with its default.
     """
@@ -180,6 +180,32 @@ _TINY_BOTTOM_UP: tuple[tuple[str, str, dict[str, Any], Mapping[str, Any]], ...] 
         )
     ),
 )
+# The networks of 3DMPPE, for square crops: name, builder, config, overrides, height and width.
+_JOINTS_21: Mapping[str, Any] = MappingProxyType({"num_joints": 21})
+_NONE: Mapping[str, Any] = MappingProxyType({})
+_3DMPPE_TINY = {**_TINY, "head_width": 64}
+_3DMPPE: tuple[tuple[str, str, dict[str, Any], Mapping[str, Any], int], ...] = (
+    ("posenet-r50", "build_posenet", {"depth": 50, "n_bins": 64}, _JOINTS_21, 256),
+    ("rootnet-r50", "build_rootnet", {"depth": 50}, _NONE, 256),
+    ("posenet-tiny", "build_tiny_posenet", {**_3DMPPE_TINY, "n_bins": 32}, _JOINTS, 128),
+    ("rootnet-tiny", "build_tiny_rootnet", _3DMPPE_TINY, _NONE, 128),
+)
+# PI-Net, of poses in space, with the networks of its ablations: unit, layers, whether in both
+# directions, attention.
+_POSE_INTERACTING: Mapping[str, tuple[str, int, bool, bool]] = MappingProxyType(
+    {
+        "pi-net": ("gru", 3, True, True),
+        "pi-net-no-attention": ("gru", 3, True, False),
+        "pi-net-unidirectional": ("gru", 3, False, True),
+        "pi-net-unidirectional-no-attention": ("gru", 3, False, False),
+        "pi-net-gru-2": ("gru", 2, True, True),
+        "pi-net-gru-4": ("gru", 4, True, True),
+        "pi-net-lstm-2": ("lstm", 2, True, True),
+        "pi-net-lstm-3": ("lstm", 3, True, True),
+        "pi-net-lstm-4": ("lstm", 4, True, True),
+    }
+)
+_NO_IMAGES = (0, 0)
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         f"{name}-{height}x{width}": Variant(
@@ -202,6 +228,24 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         name: Variant(builder, (256, 256), MappingProxyType(config), overrides)
         for name, builder, config, overrides in _TINY_BOTTOM_UP
     }
+    | {
+        name: Variant(
+            "pose_interacting:build_recurrent",
+            _NO_IMAGES,
+            MappingProxyType(
+                {"unit": unit, "n_layers": n, "bidirectional": both, "attention": attention}
+            ),
+            _NONE,
+        )
+        for name, (unit, n, both, attention) in _POSE_INTERACTING.items()
+    }
+    | {"pi-net-gcn": Variant("pose_interacting:build_graph", _NO_IMAGES, _NONE, _NONE)}
+    | {
+        f"3dmppe-{name}": Variant(
+            f"pose_in_space:{builder}", (size, size), MappingProxyType(config), overrides
+        )
+        for name, builder, config, overrides, size in _3DMPPE
+    }
 )
 
 
@@ -219,10 +263,11 @@ def create(variant: str, **overrides: Any) -> nn.Module:
 
     Args:
         variant: one of `variants()`.
-        overrides: values to replace: ``num_joints`` (17; 14 where CrowdPose is in the name); for
-            MIPNet ``mimb``, four switches, one for each position of its modulation blocks; for
-            HRFormer ``relative_position_bias``; for the Global Relation network ``grm`` and
-            ``mfa``, whether it has these modules.
+        overrides: values to replace: ``num_joints`` (17; 14 where CrowdPose is in the name, 21 of
+            3DMPPE's large PoseNet; RootNet and PI-Net take none); for MIPNet ``mimb``, four
+            switches, one for each position of its modulation blocks; for HRFormer
+            ``relative_position_bias``; for the Global Relation network ``grm`` and ``mfa``, whether
+            it has these modules.
 
     Raises:
         UnknownNameError: if there is no such variant.
@@ -236,7 +281,7 @@ def create(variant: str, **overrides: Any) -> nn.Module:
     row = VARIANTS[variant]
     unknown = sorted(overrides.keys() - row.overrides.keys())
     if unknown:
-        takes = ", ".join(row.overrides)
+        takes = ", ".join(row.overrides) or "none"
         raise UsageError(f"network {variant} takes no {unknown[0]!r}; it takes {takes}")
     module, function = row.builder.split(":")
     build = getattr(importlib.import_module(f"{__name__}.{module}"), function)

@@ -20,12 +20,13 @@ from predictors.networks import VARIANTS, create
 
 Shapes = dict[str, tuple[int, ...]]
 # Where training programs put the weights, beside the optimiser's state; the first that is there.
-_WRAPPERS = ("latest_state_dict", "state_dict", "model")
+_WRAPPERS = ("latest_state_dict", "state_dict", "model", "network")
 # What all names may begin with, after training on several devices or in half precision.
 _PREFIXES = ("module.", "1.")
 # Counters of batch-norm; checkpoints of old PyTorch versions have none, and inference needs none.
 _COUNTER = "num_batches_tracked"
-_JOINT_COUNTS = (17, 14)
+# 21 are those of 3DMPPE.
+_JOINT_COUNTS = (17, 14, 21)
 _END_OF_ZIP = b"PK\x05\x06"
 
 
@@ -50,8 +51,9 @@ def load_checkpoint(network: nn.Module, path: Path, variant: str) -> None:
     Args:
         network: its parameters and buffers get the values, converted to their types.
         path: a safetensors or PyTorch file; which one it is, is seen from its content. The tensors
-            may lie in an entry ``latest_state_dict``, ``state_dict`` or ``model``, and all names
-            may begin with ``module.`` or, as some of HigherHRNet's files have it, ``1.``.
+            may lie in an entry ``latest_state_dict``, ``state_dict``, ``model`` or, as 3DMPPE and
+            PI-Net have it, ``network``; and all names may begin with ``module.`` or, as some of
+            HigherHRNet's files have it, ``1.``.
         variant: the name the network was created by, for messages.
 
     Raises:
@@ -213,11 +215,15 @@ def _what_it_seems(found: Shapes, own: Shapes, variant: str) -> list[str]:
     expected = _fitting(own)
     if variant in names and expected is not None:
         return [f"it has {joints} joints, expected {expected[1]}"]
-    return [f"it fits {' or '.join(names)} ({joints} joints)"]
+    counted = f" ({joints} joints)" if _takes_joints(names[0]) else ""
+    return [f"it fits {' or '.join(names)}{counted}"]
 
 
 def _fitting(shapes: Shapes) -> tuple[list[str], int] | None:
-    """Return the variants that have exactly these tensors, and their number of joints."""
+    """Return the variants that have exactly these tensors, and their number of joints.
+
+    That is the first of `_JOINT_COUNTS` for variants that are not made for a number.
+    """
     bare = _without_counters(shapes)
     # The names spare most networks from being made again: DEKR has fewer for fewer joints, and the
     # others have the same.
@@ -240,10 +246,15 @@ def _alike() -> list[list[str]]:
 
 @cache
 def _shapes_at(variant: str, joints: int) -> Shapes:
-    """Return the tensors of a variant for a number of joints."""
+    """Return the tensors of a variant for a number of joints, where it is made for one."""
+    overrides = {"num_joints": joints} if _takes_joints(variant) else {}
     with torch.device("meta"):
-        state = create(variant, num_joints=joints).state_dict()
+        state = create(variant, **overrides).state_dict()
     return _without_counters(_shapes_of(state))
+
+
+def _takes_joints(variant: str) -> bool:
+    return "num_joints" in VARIANTS[variant].overrides
 
 
 def _without_counters(shapes: Shapes) -> Shapes:

@@ -88,11 +88,27 @@ def same(found: State, expected: State) -> bool:
 
 # --- what is loaded -------------------------------------------------------------------------------
 
+
+def adam_after_a_step() -> dict[str, Any]:
+    """Return the state of an optimiser, with tensors, numbers and lists."""
+    parameter = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.Adam([parameter], lr=1e-5)
+    parameter.sum().backward()
+    optimizer.step()
+    return optimizer.state_dict()
+
+
 WRAPPINGS: dict[str, Callable[[State], Any]] = {
     "plain": lambda state: state,
     "module.": lambda state: {f"module.{name}": value for name, value in state.items()},
     "state_dict": lambda state: {"epoch": 3, "state_dict": state},
     "model": lambda state: {"model": state, "optimizer": {"state": {}}},
+    "network": lambda state: {"epoch": 24, "network": state, "optimizer": adam_after_a_step()},
+    "network, module.": lambda state: {
+        "epoch": 24,
+        "network": {f"module.{name}": value for name, value in state.items()},
+        "optimizer": adam_after_a_step(),
+    },
     "model is a name": lambda state: {"model": "pose_hrnet", "state_dict": state},
     "latest first": lambda state: {
         "state_dict": {"old": torch.zeros(1)},
@@ -330,6 +346,27 @@ def test_the_message_says_what_the_file_is_instead(
         load_checkpoint(network, path, VARIANT)
     assert str(caught.value).endswith(words)
     assert str(caught.value).startswith(f"{path} is no checkpoint of {VARIANT}: ")
+
+
+@pytest.mark.parametrize("held", ["pi-net", "pi-net-gcn", "3dmppe-rootnet-r50"])
+def test_networks_for_one_number_of_joints_are_told_without_it(held: str, tmp_path: Path) -> None:
+    with torch.device("meta"):
+        network = create("pi-net-gru-2")
+    path = tmp_path / "weights.pth"
+    torch.save({"epoch": 24, "network": hollow(held)}, path)
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(network, path, "pi-net-gru-2")
+    assert str(caught.value).endswith(f"; it fits {held}")
+
+
+def test_the_21_joints_of_3dmppe_are_told(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        network = create("3dmppe-posenet-r50", num_joints=17)
+    path = tmp_path / "weights.pth"
+    torch.save(hollow("3dmppe-posenet-r50"), path)
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(network, path, "3dmppe-posenet-r50")
+    assert str(caught.value).endswith("; it has 21 joints, expected 17")
 
 
 def test_counters_do_not_hide_what_an_old_file_is(tmp_path: Path) -> None:

@@ -41,6 +41,11 @@ NAMES_ONLY = [
 # Of bottom-up networks, with the size of what each was trained on.
 TINY_PARTS = ("head", "part-small", "keypoint", "no-graph", "static-graph")
 WIDTHS = ("w32-512", "w48-640")
+# Of PI-Net, in its ablations.
+PI_NET_CHANGES = (
+    "no-attention", "unidirectional", "unidirectional-no-attention", "gru-2", "gru-4", "lstm-2",
+    "lstm-3", "lstm-4", "gcn",
+)  # fmt: skip
 ALL_ON = (True, True, True, True)
 ALL_OFF = (False, False, False, False)
 OFFICIAL = (False, False, True, True)
@@ -85,6 +90,8 @@ def test_there_are_the_official_variants_and_tiny_ones() -> None:
         + ["spm-w32-512", "spm-tiny", "pinet-tiny", "dekr-tiny", "grm-tiny"]
         + [f"pinet-tiny-{part}" for part in TINY_PARTS]
         + [f"grm-tiny-{part}" for part in ("grm", "mfa", "plain")]
+        + [f"3dmppe-{part}-{size}" for part in ("posenet", "rootnet") for size in ("r50", "tiny")]
+        + ["pi-net", *(f"pi-net-{change}" for change in PI_NET_CHANGES)]
     )
     assert VARIANTS["i2r-net-tiny"].input_size == (128, 96)
     assert VARIANTS["hrnet-tiny"].input_size == VARIANTS["mipnet-tiny"].input_size == (128, 96)
