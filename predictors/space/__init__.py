@@ -1,0 +1,1 @@
+"""What predictors of poses in space share: persons, crops and cameras."""
