@@ -68,6 +68,8 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         weights: the official ones.
         options: what a user may choose besides.
         shows_attention: whether `crowdbench.predictor.Predictor.attention` tells anything.
+        refines: whether it starts from the poses of another predictor, given by ``--base``; see
+            `crowdbench.refiner`.
     """
 
     name: str
@@ -87,3 +89,4 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights: tuple[WeightFile, ...] = ()
     options: tuple[Option, ...] = ()
     shows_attention: bool = False
+    refines: bool = False

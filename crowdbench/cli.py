@@ -14,6 +14,8 @@ from crowdbench.gate_commands import baseline_app, gate
 from crowdbench.listing import data_app, ls_app
 from crowdbench.options import (
     AsJson,
+    Base,
+    BaseWeights,
     Command,
     ConditionOptions,
     DataRoot,
@@ -77,6 +79,7 @@ def run(
     \b
     crowdbench run --predictor mipnet --split ochuman-test
     crowdbench run --predictor replay --predictions poses.json --split crowdpose-val
+    crowdbench run --predictor pi-net --base 3dmppe --split mupots
     crowdbench run --predictor replay --predictions poses.json \\
         --annotations my.json --skeleton coco-17
     """
@@ -265,6 +268,8 @@ def check(
         ),
     ],
     weights: Weights = "random",
+    base: Base = None,
+    base_weights: BaseWeights = "random",
     device: Device = "cpu",
     option: PredictorOptions = None,
     quiet: Quiet = False,
@@ -273,12 +278,14 @@ def check(
 
     \b
     crowdbench check my_predictor.py:MyPredictor
+
+    A refiner is checked on poses from a file, or on those of --base.
     """
     from crowdbench.running.steps import check_job
     from crowdbench.terminal import print_verdict
 
     passes = True
-    for verdict in check_job(predictor, weights, device, option or ()):
+    for verdict in check_job(predictor, weights, device, option or (), base, base_weights):
         passes &= verdict.passes
         if not quiet:
             print_verdict(verdict)

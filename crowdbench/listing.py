@@ -41,7 +41,7 @@ def ls_predictors(
             (
                 name,
                 ", ".join(card.skeletons) or "any",
-                "needed" if card.needs_boxes else "",
+                "of its base" if card.refines else "needed" if card.needs_boxes else "",
                 card.description if name == card.name else f"short for {card.name}",
             )
             for name, card in cards.items()
@@ -109,7 +109,7 @@ def ls_runs(
         shown = ("", "not scored")
         if (main := main_metric(metrics)) in metrics:
             shown = (main, number(metrics[main].value, metrics[main].unit))
-        rows.append((found.path.name, facts.predictor.card.name, facts.split.name, *shown))
+        rows.append((found.path.name, facts.predictor.name, facts.split.name, *shown))
     print_table(("run", "predictor", "split", "metric", "%"), rows)
 
 

@@ -56,8 +56,8 @@ Predictions = Annotated[
     Path | None,
     typer.Option(
         "--predictions",
-        help="Results for the predictor `replay`: COCO results JSON; in 3D a folder with the two "
-        ".mat files, or .npz or .json (docs/mupots.md).",
+        help="Results for the predictor (or base) `replay`: COCO results JSON; in 3D a folder with "
+        "the two .mat files, or .npz or .json (docs/mupots.md).",
     ),
 ]
 OwnAnnotations = Annotated[
@@ -80,7 +80,7 @@ Limit = Annotated[int | None, typer.Option("--limit", help="Only the first N ima
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", help="Run folder. [default: runs/PREDICTOR@SPLIT]", show_default=False
+        "--output", help="Run folder. [default: runs/PREDICTOR[+BASE]@SPLIT]", show_default=False
     ),
 ]
 UnknownImages = Annotated[
@@ -138,6 +138,21 @@ Weights = Annotated[
         show_default=False,
     ),
 ]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        help="Of a refiner: the predictor whose poses it refines, which gets --boxes and "
+        "--predictions.",
+        show_default=False,
+    ),
+]
+BaseWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--base-weights", help="Of --base: a file, or random; see --weights.", show_default=False
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 BatchSize = Annotated[
     str, typer.Option("--batch-size", help="Boxes (images without boxes) at once: auto or N.")
@@ -184,6 +199,8 @@ class JobOptions:
     images: ImageFolder = None
     boxes: BoxSource = None
     weights: Weights = None
+    base: Base = None
+    base_weights: BaseWeights = None
     data_root: DataRoot = None
     limit: Limit = None
     output: Output = None

@@ -37,6 +37,8 @@ class Request:
         precision: ``fp32``, ``bf16`` or ``fp16``, what a network is to compute in.
         options: what the user chose by ``--option``, of the options on the card; their values are
             the predictor's to check.
+        base: of a refiner, the predictor whose poses it starts from, made and not loaded.
+        base_weights: the file that `base` is to load, or None as `Predictor.load` has it.
     """
 
     split: Split
@@ -45,6 +47,8 @@ class Request:
     ignore_unknown_images: bool = False
     precision: str = "fp32"
     options: Mapping[str, str] = field(default_factory=dict)
+    base: Predictor | None = None
+    base_weights: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ import hashlib
 
 import msgspec
 
+# What options of a refiner's base begin with.
+BASE = "base."
+
 
 class Protocol(msgspec.Struct, frozen=True):
     """How a number was made. Two numbers with different signatures are never compared silently.
@@ -24,7 +27,8 @@ class Protocol(msgspec.Struct, frozen=True):
         levels: limits of the crowd index, or ``none``.
         boxes: where the boxes come from: ``gt``, a detector file, ``predictions``, ``none``.
         scores: how a pose's score is made; ``given`` for poses read from a file.
-        merging: how candidates become final poses; ``none`` when they are final as they are.
+        merging: how candidates become final poses; ``none`` when they are final as they are. Of a
+            refiner's base, whose final poses are refined.
         crops: how person boxes become crops: ``classical`` (coordinates are sizes) or
             ``size-minus-one`` (they are distances between pixel centres), with ``masks`` if the
             network is told where in the image the box is; ``none`` without crops.
@@ -32,8 +36,9 @@ class Protocol(msgspec.Struct, frozen=True):
             pixel), ``plain`` (averaged) or ``none``.
         decoding: how keypoints come out of heatmaps; ``given`` for poses read from a file.
         precision: what the network computed in; ``none`` without one.
-        options: what else the predictor was asked for, defaults resolved, e.g. ``grouping=all``; or
-            ``none``.
+        base: the predictor whose poses were refined, or ``none``.
+        options: what else the predictor was asked for, defaults resolved, e.g. ``grouping=all``,
+            of a refiner's base as ``base.NAME=VALUE``; or ``none``.
         skipped: images without poses because their files could not be read: how many, and a digest
             of their ids; or ``none``.
         pose3d: how 3D poses are scored, see `crowdbench.metrics.evaluation_3d.rules`; ``none`` for
@@ -57,6 +62,7 @@ class Protocol(msgspec.Struct, frozen=True):
     flip_test: str = "none"
     decoding: str = "given"
     precision: str = "none"
+    base: str = "none"
     options: str = "none"
     skipped: str = "none"
     levels: str = "none"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from crowdbench.markup import one_line
-from crowdbench.protocol import Protocol
+from crowdbench.protocol import BASE, Protocol
 
 Comparable = Literal["never", "if asked", "always"]
 
@@ -19,8 +19,9 @@ class _Field(NamedTuple):
 
 # Every field of the protocol; the gravest first. What makes runs never comparable is another
 # yardstick: other persons to find, or another rule by which a pose is right. Such numbers share a
-# name only. The others leave the yardstick and change what was held against it: the difference of
-# two numbers is one, but not of the methods alone.
+# name only. Those to be asked for leave the yardstick and change what was held against it: the
+# difference of two numbers is one, but not of the methods alone. What names the method itself is
+# always comparable.
 _FIELDS = {
     "split": _Field("never", "another split"),
     "annotations": _Field("never", "other annotations", "digests of the files"),
@@ -47,6 +48,7 @@ _FIELDS = {
         "it moves AP_M, AP_L, AR_M and AR_L only",
     ),
     "levels": _Field("if asked", "other crowding levels"),
+    "base": _Field("always", "another base"),
     "conditions": _Field("always", "other conditions"),
 }
 
@@ -86,10 +88,40 @@ def protocol_differences(here: Protocol, first: Protocol) -> tuple[Difference, .
         comparable = field.comparable
         if name == "split" and "own" in (a, b) and here.annotations == first.annotations:
             comparable = "if asked"
+        # What one of the methods does not have, the other can't have otherwise.
+        if name == "precision" and "none" in (a, b):
+            comparable = "always"
+        if name == "options" and not _have_other_values(here, first):
+            comparable = "always"
         remark = f"; {field.remark}" if field.remark else ""
         words = f"{field.words} ({_value(a)} instead of {_value(b)}{remark})"
         found.append(Difference(name, comparable, words))
     return tuple(found)
+
+
+def _have_other_values(here: Protocol, first: Protocol) -> bool:
+    """Return whether an option that both predictors have is set otherwise.
+
+    Options that one of the two alone has belong to its method. Those of a refiner's base are held
+    against the same ones of a predictor that is no refiner.
+    """
+    a, b = _options(here), _options(first)
+    if here.base != "none" and first.base == "none":
+        a = _of_base(a)
+    elif first.base != "none" and here.base == "none":
+        b = _of_base(b)
+    return any(a[name] != b[name] for name in a.keys() & b.keys())
+
+
+def _options(protocol: Protocol) -> dict[str, str]:
+    """Return the options of the predictor, by name."""
+    pairs = (part.partition("=") for part in protocol.options.split(",") if "=" in part)
+    return {name: value for name, _, value in pairs}
+
+
+def _of_base(options: dict[str, str]) -> dict[str, str]:
+    """Return a base's options among those of a refiner."""
+    return {k.removeprefix(BASE): v for k, v in options.items() if k.startswith(BASE)}
 
 
 def _value(value: str | int) -> str:

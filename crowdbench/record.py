@@ -21,7 +21,7 @@ from crowdbench.protocol import Protocol
 from crowdbench.results import Metrics, WorstImages
 from crowdbench.skeletons import Skeleton
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 
 class SplitFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +53,8 @@ class PredictorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         inputs: the files it read, by role.
         options: what it was asked for, every default resolved; those of the card among them.
         boxes_independent: whether a pose depends on its own box alone.
+        base: the facts of the predictor whose poses a refiner started from, or null. What a refiner
+            needs and what options it has stands on `card` for both.
     """
 
     card: Card
@@ -60,6 +62,12 @@ class PredictorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inputs: dict[str, FileDigest]
     options: dict[str, str]
     boxes_independent: bool = True
+    base: Card | None = None
+
+    @property
+    def name(self) -> str:
+        """The predictor's name, of a refiner with its base's, e.g. ``pi-net+3dmppe``."""
+        return self.card.name if self.base is None else f"{self.card.name}+{self.base.name}"
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from crowdbench.protocol import Protocol
+from crowdbench.refinement import DrawnScene3D, Point3D, Refinement
 
 Breakdown = dict[str, float | None]
 # Ways to average 3D metrics: over the values of sequences or frames, or over every person.
@@ -290,10 +291,12 @@ class Pose3DFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         curves: of each kind of 3DPCK.
         sequences: of the split, in their order.
+        refinement: what refinement changed; null where poses were not refined.
     """
 
     curves: tuple[PckCurve, ...]
     sequences: tuple[SequenceFacts, ...]
+    refinement: Refinement | None = None
 
 
 class Bootstrap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -438,9 +441,6 @@ class CrowdImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: tuple[DrawnImage, ...]
 
 
-Point3D = tuple[float, float, float]
-
-
 class DrawnPerson3D(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A person whose pose in space is shown beside the annotated one.
 
@@ -476,9 +476,12 @@ class WorstImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         images: those with the lowest mean OKS, the worst first.
         crowd: those that stand for the crowds of the split; null where no persons overlap.
         persons: of a 3D split, the matched persons with the largest error, the worst first.
+        scenes: of refined poses in space, up to three images before and after refinement: the best,
+            the median and the worst.
     """
 
     schema_version: int
     images: tuple[DrawnImage, ...]
     crowd: CrowdImages | None
     persons: tuple[DrawnPerson3D, ...] = ()
+    scenes: tuple[DrawnScene3D, ...] = ()

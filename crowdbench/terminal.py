@@ -315,6 +315,7 @@ def print_card(card: Card) -> None:
         "images": card.needs_images,
         "person boxes": card.needs_boxes,
         "weights": card.needs_weights,
+        "the poses of another predictor (--base NAME), and what that needs": card.refines,
     }
     network = ", ".join(filter(None, (card.backbone, card.input_size)))
     method = f"{card.method}, {card.year}" if card.method and card.year else card.method

@@ -29,17 +29,20 @@ class Weights(NamedTuple):
     digest: FileDigest | None
 
 
-def find_weights(card: Card, skeleton: str, asked: str | None, alias: str = "") -> Weights:
+def find_weights(
+    card: Card, skeleton: str, asked: str | None, alias: str = "", flag: str = "--weights"
+) -> Weights:
     """Return the weights of a predictor.
 
     Args:
         card: the predictor's, one that needs weights.
         skeleton: the keypoint layout of the split.
-        asked: ``--weights``: a file, ``random``, or None: then the file of the predictor's name, or
-            of the official name, in the folder ``$CROWDBENCH_WEIGHTS``. For another layout than
-            the predictor's first one the layout's name is added, ``NAME-crowdpose-14``. Last comes
-            the file that ships with a package, for the predictors that have one.
+        asked: what `flag` names: a file, ``random``, or None: then the file of the predictor's
+            name, or of the official name, in the folder ``$CROWDBENCH_WEIGHTS``. For another layout
+            than the predictor's first one the layout's name is added, ``NAME-crowdpose-14``. Last
+            comes the file that ships with a package, for the predictors that have one.
         alias: another name for the predictor, which the file may have as well.
+        flag: the option of the command that names the file.
 
     Raises:
         MissingError: if there is no file; the message says where it was looked for and where to get
@@ -52,7 +55,7 @@ def find_weights(card: Card, skeleton: str, asked: str | None, alias: str = "") 
         if not os.path.isfile(path):
             what = "is a folder, expected a file" if os.path.isdir(path) else "is not there"
             raise MissingError(
-                f"weights: {path} {what} (or `--weights random`, to try things out without)"
+                f"weights: {path} {what} (or `{flag} random`, to try things out without)"
             )
         return Weights(path, digest_of_file(path))
     folder, names = os.environ.get(WEIGHTS_VARIABLE), _names(card, skeleton, alias)
@@ -67,12 +70,12 @@ def find_weights(card: Card, skeleton: str, asked: str | None, alias: str = "") 
             return Weights(shipped, digest_of_file(shipped))
         raise MissingError(
             f"weights of {card.name} for {skeleton}: {shipped} is not there, which ships with the "
-            f"package: install it again\nor {_advice(card, skeleton)}; then --weights FILE"
+            f"package: install it again\nor {_advice(card, skeleton)}; then {flag} FILE"
         )
     where = f"{names[0]} is not in {folder}" if folder else f"{WEIGHTS_VARIABLE} is not set"
     raise MissingError(
         f"weights of {card.name} for {skeleton}: {where}\n"
-        f"{_advice(card, skeleton)}; then --weights FILE, or put it into ${WEIGHTS_VARIABLE} as "
+        f"{_advice(card, skeleton)}; then {flag} FILE, or put it into ${WEIGHTS_VARIABLE} as "
         f"{names[0]}"
     )
 

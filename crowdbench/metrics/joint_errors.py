@@ -76,7 +76,33 @@ def joint_errors(truth: GroundTruth, poses: Poses, skeleton: Skeleton) -> Errors
         pose,
         *_mapped_errors(space.universal_mm, persons, poses, pose, skeleton),
         pair,
-        *_paired_errors(space.joints_mm, persons, poses, pair, skeleton),
+        *_paired_errors(space.joints_mm, persons, poses.joints_mm, pair, skeleton),
+    )
+
+
+def errors_before_refinement(
+    truth: GroundTruth, poses: Poses, errors: Errors, skeleton: Skeleton
+) -> Errors:
+    """Return the errors that the paired poses had before a refiner changed them.
+
+    Args:
+        truth: with 3D joints.
+        poses: with what the refiner started from.
+        errors: of these poses; pairs stay as they are.
+        skeleton: a 3D layout.
+
+    Returns:
+        `errors` with other `aligned_at_root`, `aligned_rigidly` and `aligned_with_scale`. What
+        compares poses matched in 2D stays that of the refined ones.
+    """
+    space, joints = truth.pose3d, poses.base_joints_mm
+    assert space is not None
+    assert joints is not None
+    at_root, rigidly, with_scale = _paired_errors(
+        space.joints_mm, errors.persons, joints, errors.pair, skeleton
+    )
+    return errors._replace(
+        aligned_at_root=at_root, aligned_rigidly=rigidly, aligned_with_scale=with_scale
     )
 
 
@@ -127,14 +153,14 @@ def _made_for(person_ids: Array, poses: Poses) -> Array:
 
 
 def _paired_errors(
-    truth: Array, persons: Array, poses: Poses, pair: Array, skeleton: Skeleton
+    truth: Array, persons: Array, poses: Array | None, pair: Array, skeleton: Skeleton
 ) -> tuple[Array, Array, Array]:
     """Return errors with roots together, after rigid and after similarity alignment."""
     shape = len(persons), len(skeleton)
     at_root, rigidly, with_scale = (np.full(shape, np.nan) for _ in range(3))
     for rows in _blocks(pair):
-        assert poses.joints_mm is not None
-        joints = from_root(_taken(poses.joints_mm, pair[rows]), skeleton)
+        assert poses is not None
+        joints = from_root(_taken(poses, pair[rows]), skeleton)
         target = from_root(_taken(truth, persons[rows]), skeleton)
         aligned = align_rigidly(joints, target)
         at_root[rows] = distances(joints, target)

@@ -15,7 +15,7 @@ from crowdbench.card import Card
 from crowdbench.errors import CrowdbenchError, UnknownNameError, UsageError
 from crowdbench.markup import one_line
 from crowdbench.record import Run, RunFolder
-from crowdbench.registry import load_predictor
+from crowdbench.refiner import choose_predictor
 from crowdbench.results import Metrics
 from crowdbench.running.progress import Progress
 from crowdbench.running.steps import (
@@ -134,14 +134,16 @@ def ablate_job(job: Job, vary: Sequence[str]) -> Ablation:
     Raises:
         UsageError: if one of them is given twice; see `parse_vary`, too.
     """
-    card = load_predictor(job.predictor).card
+    predictor_class = choose_predictor(job.predictor, job.base)
+    card = predictor_class.card
     varied = [parse_vary(card, text, job.option) for text in vary]
     names = [each.option for each in varied]
     if again := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"--vary {again} is given twice: give all its values at once")
     material = gather_job(job)
     split = material.needs.split.name
-    root = job.output or Path("runs") / f"{short_name(job, card)}@{split}-by-{'-'.join(names)}"
+    folder = f"{short_name(job, predictor_class)}@{split}-by-{'-'.join(names)}"
+    root = job.output or Path("runs") / folder
     if root.exists() and (not root.is_dir() or RunFolder(root).has(Run)):
         what = "a run folder" if root.is_dir() else "a file"
         raise UsageError(f"{root} is {what}: choose a folder for all runs with --output")

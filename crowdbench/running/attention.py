@@ -43,7 +43,7 @@ def chosen_ids(text: str | None, card: Card) -> list[int]:
         return []
     if not card.shows_attention:
         raise UsageError(
-            f"{OPTION}: {card.name} relates no persons to each other; "
+            f"{OPTION}: {card.name} shows no attention between keypoints; "
             f"those that do: {', '.join(_showing_attention()) or 'none is installed'}"
         )
     ids = [part.strip() for part in text.split(",")]

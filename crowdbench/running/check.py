@@ -18,6 +18,7 @@ from crowdbench.datasets import load_boxes, load_own
 from crowdbench.datasets.split import Split
 from crowdbench.errors import CrowdbenchError, UnknownNameError
 from crowdbench.predictor import Predictor, Request
+from crowdbench.refiner import make
 from crowdbench.running.feeding import feed_image, feeding, parts_of
 from crowdbench.running.returned import join_batches, predict_batch
 from crowdbench.skeletons import COCO_17, SKELETONS, Skeleton
@@ -67,6 +68,7 @@ class Verdict(NamedTuple):
 def check_predictor(
     predictor_class: type[Predictor],
     weights: Weights | None,
+    base_weights: Weights | None,
     device: str,
     options: Mapping[str, str],
 ) -> Iterator[Verdict]:
@@ -77,11 +79,13 @@ def check_predictor(
     Args:
         predictor_class: the predictor.
         weights: what it is to load, or None if it needs none.
+        base_weights: likewise, of the base of a refiner.
         device: a torch device.
         options: of the predictor, as a user chose them.
     """
     with tempfile.TemporaryDirectory(prefix="crowdbench-check-") as name:
-        bench = _Bench(predictor_class, Path(name), device, options)
+        base_path = None if base_weights is None else base_weights.path
+        bench = _Bench(predictor_class, Path(name), device, options, base_path)
         path = None if weights is None else weights.path
         first: tuple[tuple[str, Callable[[], str | None]], ...] = (
             ("is made from a request", bench.make),
@@ -131,8 +135,10 @@ class _Bench:
         folder: Path,
         device: str,
         options: Mapping[str, str],
+        base_weights: Path | None,
     ) -> None:
         self._class, self._folder, self._options = predictor_class, folder, options
+        self._base_weights = base_weights
         self._tolerance = 0.0 if device == "cpu" else _TOLERANCE
         self._split, boxes = _make_split(folder, skeleton_of(predictor_class.card))
         self._boxes = boxes if predictor_class.card.needs_boxes else None
@@ -140,8 +146,15 @@ class _Bench:
     def make(self) -> None:
         """Make the predictor."""
         predictions = self._folder / "predictions.json"
-        self.predictor = self._class(
-            Request(self._split, self._boxes, predictions, options=self._options)
+        self.predictor = make(
+            self._class,
+            Request(
+                self._split,
+                self._boxes,
+                predictions,
+                options=self._options,
+                base_weights=self._base_weights,
+            ),
         )
 
     def shapes(self) -> None:

@@ -12,13 +12,14 @@ from crowdbench.metrics.evaluation_3d import rules
 from crowdbench.predictor import Predictor
 from crowdbench.protocol import Protocol
 from crowdbench.record import SCHEMA_VERSION, PredictorFacts, Run, SplitFacts
-from crowdbench.weights import Weights
+from crowdbench.refiner import Refiner
+from crowdbench.running.needs import Needs
 
 
 def describe_run(
     split: Split,
     predictor: Predictor,
-    weights: Weights | None,
+    needs: Needs,
     own_annotations: bool,
     options: dict[str, str],
     conditions: ConditionSettings,
@@ -29,13 +30,14 @@ def describe_run(
     Args:
         split: what is predicted.
         predictor: what predicts.
-        weights: what it loads, or None.
+        needs: what it starts from.
         own_annotations: whether the split is the user's own annotation file.
         options: what else was asked for.
         conditions: the conditions to evaluate, resolved.
         resamples: for intervals; 0 for none.
     """
     settings = predictor.settings
+    base = predictor.base if isinstance(predictor, Refiner) else None
     of_oks: dict[str, Any] = {
         "sigmas": hashlib.sha256(split.skeleton.sigma_array.tobytes()).hexdigest()[:8],
         "area": split.area,
@@ -52,21 +54,26 @@ def describe_run(
         skeleton=split.skeleton.name,
         boxes=settings.boxes,
         scores=settings.scores,
-        merging=str(settings.merging),
+        merging=str((base or predictor).settings.merging),
         crops=settings.crops,
         flip_test=settings.flip_test,
         decoding=settings.decoding,
         precision=settings.precision,
+        base="none" if base is None else base.card.name,
         options=",".join(f"{k}={v}" for k, v in sorted(settings.options.items())) or "none",
         levels=",".join(map(str, LEVEL_LIMITS)) if split.has_levels else "none",
         conditions=describe(conditions),
         **of_oks,
     )
     inputs, notes = dict(settings.inputs), [*split.notes, *settings.notes]
-    if weights is not None and weights.digest is not None:
-        inputs["weights"] = weights.digest
-    elif weights is not None:
-        notes.append("the network's weights are random: its poses mean nothing, its speed does")
+    for role, whose, weights in (
+        ("weights", "the network's", needs.weights),
+        ("base weights", "the base's", needs.base_weights),
+    ):
+        if weights is not None and weights.digest is not None:
+            inputs[role] = weights.digest
+        elif weights is not None:
+            notes.append(f"{whose} weights are random: its poses mean nothing, its speed does")
     return Run(
         schema_version=SCHEMA_VERSION,
         split=SplitFacts(
@@ -83,6 +90,7 @@ def describe_run(
             inputs,
             {**options, **settings.options},
             settings.boxes_independent,
+            None if base is None else base.card,
         ),
         protocol=protocol,
         signature=protocol.signature,

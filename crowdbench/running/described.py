@@ -48,7 +48,7 @@ def whole_split(run: Run, numbers: dict[str, Metric], counts: dict[str, int]) ->
     return Metrics(
         schema_version=SCHEMA_VERSION,
         split=run.split.name,
-        predictor=run.predictor.card.name,
+        predictor=run.predictor.name,
         signature=run.signature,
         protocol=run.protocol,
         metrics=numbers,

@@ -38,7 +38,7 @@ def choose_machine(card: Card, device: str, batch_size: str, workers: str) -> Ma
     """Return what a predictor is to run on.
 
     A predictor that looks at no images gets whole shards in one batch, unless a batch size is
-    given; torch is not imported for it.
+    given; without weights it has no network either, and torch is not imported for it.
 
     Args:
         card: the predictor's.
@@ -52,10 +52,12 @@ def choose_machine(card: Card, device: str, batch_size: str, workers: str) -> Ma
     """
     size = _number(batch_size, "--batch-size", 1)
     processes = _number(workers, "--workers", 0)
-    if not card.needs_images:
+    if not (card.needs_images or card.needs_weights):
         _check_name(device)
         return Machine("cpu", "cpu", size, 0, None)
     name, description, threads = _device(device)
+    if not card.needs_images:
+        return Machine(name, description, size, 0, threads)
     kind = name.partition(":")[0]
     if processes is None:
         processes = 0 if kind == "cpu" else min(_MOST_WORKERS, max(os.cpu_count() or 1, 2) - 1)

@@ -18,6 +18,8 @@ from crowdbench.datasets.places import (
 )
 from crowdbench.datasets.split import Split
 from crowdbench.errors import MissingError, UsageError, WriteError
+from crowdbench.predictor import Predictor
+from crowdbench.refiner import composition_of
 from crowdbench.running.progress import Progress
 from crowdbench.skeletons import MUPOTS_17, Skeleton, load_skeleton
 from crowdbench.structures import Boxes
@@ -37,6 +39,8 @@ class Asked(NamedTuple):
         images: folder of the image files, or None for the usual places.
         boxes: person boxes, or None for ``gt``.
         weights: a file, ``random``, or None for the usual place.
+        base: the predictor that a refiner starts from, as typed; None for any other.
+        base_weights: as `weights`, of the base.
         limit: only the first images by id.
         root: folder of the data sets.
         quiet: whether to say nothing while data are made.
@@ -49,6 +53,8 @@ class Asked(NamedTuple):
     images: Path | None
     boxes: str | None
     weights: str | None
+    base: str | None
+    base_weights: str | None
     limit: int | None
     root: Path
     quiet: bool = False
@@ -61,14 +67,16 @@ class Needs(NamedTuple):
         split: the images and persons.
         boxes: where the predictor needs boxes, else None.
         weights: where it needs weights, else None.
+        base_weights: likewise, of the base of a refiner.
     """
 
     split: Split
     boxes: Boxes | None
     weights: Weights | None
+    base_weights: Weights | None = None
 
 
-def gather(card: Card, asked: Asked) -> Needs:
+def gather(kind: type[Predictor], asked: Asked) -> Needs:
     """Return everything a predictor needs.
 
     A split that is not there and that crowdbench makes itself is made first, all of it.
@@ -78,7 +86,13 @@ def gather(card: Card, asked: Asked) -> Needs:
         MissingError: naming everything that is missing, and where to get it.
         InputError: if a file is wrong.
     """
-    _check_use(card, asked)
+    card = kind.card
+    own, base = wanted_weights(
+        kind, (asked.predictor, asked.weights), (asked.base, asked.base_weights)
+    )
+    # Boxes are the base's, where there is one.
+    _check_use(card.needs_boxes, (base or own).card.name, asked)
+    _check_use_of_weights(own, base, asked)
     missing: list[str] = []
 
     def found(get: Callable[[], T]) -> T | None:
@@ -99,22 +113,22 @@ def gather(card: Card, asked: Asked) -> Needs:
     split = found(lambda: _load(asked))
     if card.needs_images or asked.images is not None:
         found(lambda: _check_images(asked, split))
-    boxes = weights = None
+    boxes = None
     if card.needs_boxes:
         source = asked.boxes or "gt"
         if split is not None:
             boxes = found(lambda: load_boxes(source, split, asked.root))
         elif source != "gt":
             found(lambda: _check_boxes(source, asked))
-    if card.needs_weights:
-        weights = found(lambda: find_weights(card, skeleton, asked.weights, asked.predictor))
+    weights = found(lambda: own.find(skeleton))
+    base_weights = None if base is None else found(lambda: base.find(skeleton))
     if missing:
         raise MissingError(_listed(missing))
     assert split is not None
-    return Needs(split, boxes, weights)
+    return Needs(split, boxes, weights, base_weights)
 
 
-def _check_use(card: Card, asked: Asked) -> None:
+def _check_use(needs_boxes: bool, name: str, asked: Asked) -> None:
     if (asked.split is None) == (asked.annotations is None):
         raise UsageError("give either --split NAME or --annotations FILE with --skeleton NAME")
     if asked.annotations is not None and asked.skeleton is None and not asked.annotations.is_dir():
@@ -124,10 +138,65 @@ def _check_use(card: Card, asked: Asked) -> None:
         )
     if asked.annotations is None and asked.skeleton is not None:
         raise UsageError("--skeleton goes with --annotations; a split brings its own")
-    if asked.boxes is not None and not card.needs_boxes:
-        raise UsageError(f"{card.name} takes no boxes: leave --boxes out")
-    if asked.weights is not None and not card.needs_weights:
-        raise UsageError(f"{card.name} takes no weights: leave --weights out")
+    if asked.boxes is not None and not needs_boxes:
+        raise UsageError(f"{name} takes no boxes: leave --boxes out")
+
+
+class WantedWeights(NamedTuple):
+    """The weights of a predictor, or of a refiner's base, as a user asks for them.
+
+    Attributes:
+        card: of the one that loads them.
+        name: of that, as typed.
+        asked: see `crowdbench.weights.find_weights`.
+        flag: likewise.
+    """
+
+    card: Card
+    name: str
+    asked: str | None
+    flag: str
+
+    def find(self, skeleton: str) -> Weights | None:
+        """Return them, or None where none are needed.
+
+        Args:
+            skeleton: the keypoint layout of the split.
+
+        Raises:
+            MissingError: if there is no such file.
+        """
+        if not self.card.needs_weights:
+            return None
+        return find_weights(self.card, skeleton, self.asked, self.name, self.flag)
+
+
+def wanted_weights(
+    kind: type[Predictor], own: tuple[str, str | None], base: tuple[str | None, str | None]
+) -> tuple[WantedWeights, WantedWeights | None]:
+    """Return the weights of a predictor, and those of its base, if it has one.
+
+    Args:
+        kind: the predictor.
+        own: its name, as typed, and its ``--weights``.
+        base: the name and the ``--base-weights`` of its base.
+    """
+    composition = composition_of(kind)
+    # The card of a refiner with its base is about both.
+    card = kind.card if composition is None else composition.refiner.card
+    wanted = WantedWeights(card, *own, "--weights")
+    if composition is None:
+        return wanted, None
+    name, asked = base
+    return wanted, WantedWeights(composition.base.card, name or "", asked, "--base-weights")
+
+
+def _check_use_of_weights(own: WantedWeights, base: WantedWeights | None, asked: Asked) -> None:
+    if asked.base_weights is not None and base is None:
+        raise UsageError("--base-weights goes with --base, which only a refiner has")
+    for wanted in (own, base):
+        if wanted is not None and wanted.asked is not None and not wanted.card.needs_weights:
+            raise UsageError(f"{wanted.card.name} takes no weights: leave {wanted.flag} out")
 
 
 def _load(asked: Asked) -> Split:

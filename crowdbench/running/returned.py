@@ -11,7 +11,7 @@ import numpy as np
 from crowdbench.candidates import join_poses, no_poses
 from crowdbench.errors import UsageError
 from crowdbench.merging import Merging
-from crowdbench.predictor import Predictor
+from crowdbench.predictor import Batch, Predictor
 from crowdbench.running.feeding import Fed
 from crowdbench.structures import FARTHEST, Poses
 
@@ -20,19 +20,29 @@ def predict_batch(predictor: Predictor, fed: Fed) -> Poses:
     """Return the candidates of a batch, with `box_index` counted over all boxes.
 
     Raises:
+        UsageError: see `predict_checked`.
+    """
+    poses = predict_checked(predictor, fed.batch)
+    return (
+        poses if fed.box_rows is None else replace(poses, box_index=fed.box_rows[poses.box_index])
+    )
+
+
+def predict_checked(predictor: Predictor, batch: Batch) -> Poses:
+    """Return the candidates of a batch as the predictor gives them.
+
+    Raises:
         UsageError: if the predictor returns no such poses as `Predictor.predict` promises; it names
             the predictor, what was found and what was expected.
     """
-    poses = predictor.predict(fed.batch)
-    fault = _fault(poses, fed) or _fault_of_merging(poses, predictor.settings.merging)
+    poses = predictor.predict(batch)
+    fault = _fault(poses, batch) or _fault_of_merging(poses, predictor.settings.merging)
     if fault is not None:
         found, expected = fault
         raise UsageError(
             f"predictor {predictor.card.name}: predict returned {found}, expected {expected}"
         )
-    return (
-        poses if fed.box_rows is None else replace(poses, box_index=fed.box_rows[poses.box_index])
-    )
+    return poses
 
 
 def join_batches(parts: Sequence[Poses], n_keypoints: int) -> Poses:
@@ -44,11 +54,11 @@ def join_batches(parts: Sequence[Poses], n_keypoints: int) -> Poses:
     return poses.take(np.lexsort((poses.box_index, -poses.instance, poses.image_index)))
 
 
-def _fault(poses: Any, fed: Fed) -> tuple[str, str] | None:
+def _fault(poses: Any, batch: Batch) -> tuple[str, str] | None:
     """Return what is wrong with the poses of a batch and what would be right, or None."""
     if not isinstance(poses, Poses):
         return type(poses).__name__, "crowdbench.structures.Poses"
-    n, k = len(poses.scores), len(fed.batch.split.skeleton)
+    n, k = len(poses.scores), len(batch.split.skeleton)
     shapes = {
         "keypoints": (n, k, 2),
         "keypoint_scores": (n, k),
@@ -62,9 +72,10 @@ def _fault(poses: Any, fed: Fed) -> tuple[str, str] | None:
         "joints_mm": (n, k, 3),
         "person_ids": (n,),
         "ranks": (n,),
+        "base_joints_mm": (n, k, 3),
     }
-    if fed.batch.split.skeleton.is_3d and poses.joints_mm is None:
-        return "no joints_mm", f"joints in space, as {fed.batch.split.skeleton.name} has them"
+    if batch.split.skeleton.is_3d and poses.joints_mm is None:
+        return "no joints_mm", f"joints in space, as {batch.split.skeleton.name} has them"
     for name, shape in shapes.items():
         value = getattr(poses, name)
         if value is not None and value.shape != shape:
@@ -73,9 +84,9 @@ def _fault(poses: Any, fed: Fed) -> tuple[str, str] | None:
             return f"{name} that are not finite", "finite numbers"
     if poses.joints_mm is not None and not (np.abs(poses.joints_mm) < FARTHEST).all():
         return f"joints_mm beyond {FARTHEST:g}", "millimetres"
-    if not np.isin(poses.image_index, fed.batch.images).all():
+    if not np.isin(poses.image_index, batch.images).all():
         return "poses of images that were not asked for", "image_index among batch.images"
-    boxes = fed.batch.boxes
+    boxes = batch.boxes
     if boxes is None:
         return None
     if ((poses.box_index < 0) | (poses.box_index >= len(boxes.scores))).any():

@@ -16,6 +16,7 @@ from crowdbench.metrics.pose3d import THRESHOLDS_MM, from_root
 from crowdbench.metrics.sample import Key
 from crowdbench.metrics.sample_3d import Sample3D, Tally, sample_3d, tally, units_of
 from crowdbench.record import SCHEMA_VERSION, Run, RunFolder
+from crowdbench.refinement import DrawnScene3D, Refinement
 from crowdbench.results import (
     DrawnPerson3D,
     Metric,
@@ -27,6 +28,7 @@ from crowdbench.results import (
 )
 from crowdbench.results_3d import write_poses_3d
 from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_conditions
+from crowdbench.running.refinement import measured_refinement
 from crowdbench.structures import GroundTruth, Poses
 
 N_WORST = 12
@@ -57,10 +59,11 @@ def score_poses_3d(
     all_persons = evaluation.part(_WHOLE)
     parts = [evaluation.part(row, condition) for condition, row in rows_of(cuts)]
     whole = whole_split(run, all_persons.numbers, evaluation.counts())
+    refined, scenes = evaluation.refinement()
     metrics = msgspec.structs.replace(
-        with_conditions(whole, cuts, parts), pose3d=evaluation.facts()
+        with_conditions(whole, cuts, parts), pose3d=evaluation.facts(refined)
     )
-    worst = WorstImages(SCHEMA_VERSION, (), None, evaluation.worst_persons())
+    worst = WorstImages(SCHEMA_VERSION, (), None, evaluation.worst_persons(), scenes)
     return metrics, worst, evaluation.sample()
 
 
@@ -128,8 +131,14 @@ class _Scored:
             "poses": len(self._poses),
         }
 
-    def facts(self) -> Pose3DFacts:
-        """Return what only poses in space have."""
+    def refinement(self) -> tuple[Refinement | None, tuple[DrawnScene3D, ...]]:
+        """Return what refinement changed and the scenes to draw; nothing if there was none."""
+        if self._poses.base_joints_mm is None:
+            return None, ()
+        return measured_refinement(self._split, self._poses, self._errors)
+
+    def facts(self, refined: Refinement | None) -> Pose3DFacts:
+        """Return what only poses in space have, with what refinement changed."""
         space = self._truth.pose3d
         assert space is not None
         n = len(space.sequences)
@@ -143,6 +152,7 @@ class _Scored:
         return Pose3DFacts(
             tuple(PckCurve(c.metric, thresholds, tuple(c.values.tolist())) for c in curves),
             tuple(map(SequenceFacts, space.sequences, *columns)),
+            refined,
         )
 
     def worst_persons(self) -> tuple[DrawnPerson3D, ...]:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import msgspec
 
 from crowdbench.candidates import Candidates
-from crowdbench.card import Card
 from crowdbench.conditions.choice import resolve
 from crowdbench.conditions.settings import ConditionSettings
 from crowdbench.datasets import load_own, load_split
@@ -25,18 +24,21 @@ from crowdbench.metrics.sample import write_sample
 from crowdbench.predictor import PRECISIONS, Predictor, Request
 from crowdbench.predictor_options import parse_options
 from crowdbench.record import Environment, Run, RunFolder
+from crowdbench.refiner import Refiner, choose_predictor, composition_of, make
 from crowdbench.registry import load_predictor
 from crowdbench.results import Metrics
 from crowdbench.running.attention import chosen_ids, rows_of_ids, save_attention
 from crowdbench.running.check import Verdict, check_predictor, skeleton_of
 from crowdbench.running.describe import describe_run
 from crowdbench.running.machine import Machine, choose_machine
-from crowdbench.running.needs import Asked, Needs, gather
+from crowdbench.running.needs import Asked, Needs, gather, wanted_weights
 from crowdbench.running.predict import Means, Prediction
 from crowdbench.running.progress import Progress
 from crowdbench.running.score import check_same_data, read_candidates, score_candidates
 from crowdbench.running.speed import describe_speed, measure_latency
-from crowdbench.weights import find_weights
+
+# The predictor that ``--predictions`` is for.
+_READS_A_FILE = "replay"
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -53,6 +55,8 @@ class Job(msgspec.Struct, frozen=True):
     images: Path | None = None
     boxes: str | None = None
     weights: str | None = None
+    base: str | None = None
+    base_weights: str | None = None
     data_root: Path | None = None
     limit: int | None = None
     output: Path | None = None
@@ -154,18 +158,18 @@ def predict_job(job: Job) -> tuple[Prepared, Candidates]:
 
 def gather_job(job: Job) -> Material:
     """Return what a job needs; what is missing is said all at once."""
-    predictor_class = load_predictor(job.predictor)
+    predictor_class = choose_predictor(job.predictor, job.base)
     card = predictor_class.card
-    _check_options(job, card)
+    _check_options(job, predictor_class)
     parse_options(card, job.option)
     shown_ids = chosen_ids(job.save_attention, card)
     root = data_root(job.data_root)
     machine = choose_machine(card, job.device, job.batch_size, job.workers)
     needs = gather(
-        card,
+        predictor_class,
         Asked(
             job.predictor, job.split, job.annotations, job.skeleton, job.images, job.boxes,
-            job.weights, job.limit, root, job.quiet,
+            job.weights, job.base, job.base_weights, job.limit, root, job.quiet,
         ),
     )  # fmt: skip
     split = needs.split
@@ -176,53 +180,66 @@ def gather_job(job: Job) -> Material:
 
 def plan_job(job: Job, material: Material) -> Plan:
     """Return what a job comes to, from what it needs."""
-    predictor_class, (split, boxes, weights) = material.predictor_class, material.needs
+    predictor_class, needs = material.predictor_class, material.needs
+    split, base_weights = needs.split, needs.base_weights
     card = predictor_class.card
-    predictor = predictor_class(
+    predictor = make(
+        predictor_class,
         Request(
             split,
-            boxes,
+            needs.boxes,
             job.predictions,
             job.unknown_images == "ignore",
             job.precision,
             parse_options(card, job.option),
-        )
+            base_weights=None if base_weights is None else base_weights.path,
+        ),
     )
     if job.precision != "fp32" and predictor.settings.precision != job.precision:
         raise UsageError(f"{card.name} computes in one precision only: leave --precision out")
-    if split.skeleton.is_3d and predictor.settings.merging != AS_THEY_ARE:
-        raise UsageError(
-            f"predictor {card.name} asks for merging, which poses in space have none of: expected "
-            "final poses, and settings without merging"
-        )
-    known = {option.name for option in card.options}
-    if predictor.settings.options.keys() != known:
-        said, expected = (
-            ", ".join(sorted(names)) or "none" for names in (predictor.settings.options, known)
-        )
-        raise UsageError(
-            f"predictor {card.name}: settings.options has {said}, expected every option of its "
-            f"card: {expected}"
-        )
-    # A constant for a keypoint that there is not is found here, not after the prediction.
-    predictor.settings.merging.sigmas_for(split.skeleton)
+    if isinstance(predictor, Refiner):
+        _check_settings(predictor.base, split)
+    _check_settings(predictor, split)
     run = describe_run(
         split,
         predictor,
-        weights,
+        needs,
         job.annotations is not None,
         {"unknown_images": job.unknown_images},
         material.conditions,
         job.resamples,
     )
-    folder = job.output or Path("runs") / f"{short_name(job, card)}@{split.name}"
+    folder = job.output or Path("runs") / f"{short_name(job, predictor_class)}@{split.name}"
     return Plan(job, material, predictor, run, RunFolder(folder))
+
+
+def _check_settings(predictor: Predictor, split: Split) -> None:
+    """Refuse settings that are none for the split, or not all of them.
+
+    Raises:
+        UsageError: naming the predictor, what was found and what was expected.
+    """
+    card, settings = predictor.card, predictor.settings
+    if split.skeleton.is_3d and settings.merging != AS_THEY_ARE:
+        raise UsageError(
+            f"predictor {card.name} asks for merging, which poses in space have none of: expected "
+            "final poses, and settings without merging"
+        )
+    known = {option.name for option in card.options}
+    if settings.options.keys() != known:
+        said, expected = (", ".join(sorted(names)) or "none" for names in (settings.options, known))
+        raise UsageError(
+            f"predictor {card.name}: settings.options has {said}, expected every option of its "
+            f"card: {expected}"
+        )
+    # A constant for a keypoint that there is not is found here, not after the prediction.
+    settings.merging.sigmas_for(split.skeleton)
 
 
 def _predict(plan: Plan) -> tuple[Prepared, Candidates]:
     started, clock = now(), time.perf_counter()
     job, (_, root, machine, needs, conditions, shown), predictor, run, folder = plan
-    split, boxes, weights = needs
+    split, boxes, weights, base_weights = needs
     goes_on = folder.check_for(run, job.overwrite, job.resume)
     means = Means(machine.batch_size, machine.workers, job.skip_bad_images, Progress(job.quiet))
     prediction = Prediction(folder, split, predictor, boxes, conditions, means, anew=not goes_on)
@@ -235,7 +252,8 @@ def _predict(plan: Plan) -> tuple[Prepared, Candidates]:
     if not goes_on:
         folder.clear()
         folder.write(run)
-    if weights is not None and not prediction.is_complete:
+    has_weights = weights is not None or base_weights is not None
+    if has_weights and not prediction.is_complete:
         latency = measure_latency(predictor, split, boxes)
     candidates = prediction.make()
     if job.save_attention is not None:
@@ -247,19 +265,30 @@ def _predict(plan: Plan) -> tuple[Prepared, Candidates]:
 
 
 def check_job(
-    name: str, weights: str | None, device: str, option: Sequence[str] = ()
+    name: str,
+    weights: str | None,
+    device: str,
+    option: Sequence[str] = (),
+    base: str | None = None,
+    base_weights: str | None = None,
 ) -> Iterator[Verdict]:
-    """Yield what `crowdbench.running.check` finds about the predictor `name`."""
-    predictor_class = load_predictor(name)
+    """Yield what `crowdbench.running.check` finds about the predictor `name`.
+
+    A refiner refines what `base` gives, or without one poses that are read from a file.
+    """
+    if base is None and load_predictor(name).card.refines:
+        base = _READS_A_FILE
+    predictor_class = choose_predictor(name, base)
     card = predictor_class.card
     machine = choose_machine(card, device, "auto", "auto")
     skeleton = skeleton_of(card).name
-    found = find_weights(card, skeleton, weights, name) if card.needs_weights else None
+    own, of_base = wanted_weights(predictor_class, (name, weights), (base, base_weights))
+    found = own.find(skeleton), None if of_base is None else of_base.find(skeleton)
     options = parse_options(card, option)
-    yield from check_predictor(predictor_class, found, machine.device, options)
+    yield from check_predictor(predictor_class, *found, machine.device, options)
 
 
-def _check_options(job: Job, card: Card) -> None:
+def _check_options(job: Job, predictor_class: type[Predictor]) -> None:
     """Refuse options that are none or don't go together."""
     for option, value, known in (
         ("--unknown-images", job.unknown_images, ("error", "ignore")),
@@ -267,13 +296,20 @@ def _check_options(job: Job, card: Card) -> None:
     ):
         if value not in known:
             raise UsageError(f"{option} is {value!r}, expected {' or '.join(known)}")
-    if job.predictions is not None and card.name != "replay":
-        raise UsageError("--predictions goes with --predictor replay")
+    composition = composition_of(predictor_class)
+    reads = predictor_class if composition is None else composition.base
+    if job.predictions is not None and reads.card.name != _READS_A_FILE:
+        which = "--predictor" if composition is None else "--base"
+        raise UsageError(f"--predictions goes with {which} {_READS_A_FILE}")
 
 
-def short_name(job: Job, card: Card) -> str:
-    """Return what the run folder is called: the name that was typed, if it is one."""
-    return card.name if ":" in job.predictor else job.predictor
+def short_name(job: Job, predictor_class: type[Predictor]) -> str:
+    """Return what the run folder is called: the names that were typed, if they are names."""
+    composition = composition_of(predictor_class)
+    parts = [(job.predictor, predictor_class)]
+    if composition is not None and job.base is not None:
+        parts.append((job.base, composition.base))
+    return "+".join(kind.card.name if ":" in typed else typed for typed, kind in parts)
 
 
 def score_run(

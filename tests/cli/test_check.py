@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.command import Crowdbench
+from tests.running.poses_in_space import exact_poses, write_annotations, write_poses
 
 DOCS = Path(__file__).parents[2] / "docs/predictors.md"
+CODE_OF_DOCS = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
 
 # A predictor that keeps the contract, in parts that a test can replace.
 GOOD = """
@@ -229,7 +232,7 @@ def test_our_own_predictors_pass(crowdbench: Crowdbench, asked: tuple[str, ...])
 def test_the_predictor_of_the_docs_passes_and_runs(
     crowdbench: Crowdbench, tmp_path: Path, shared: Path
 ) -> None:
-    [code] = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    code, _ = CODE_OF_DOCS
     assert len([line for line in code.splitlines() if line.strip()]) <= 25
     (tmp_path / "my_predictor.py").write_text(code)
     done = crowdbench("check", "my_predictor.py:MyPredictor")
@@ -241,6 +244,27 @@ def test_the_predictor_of_the_docs_passes_and_runs(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "run: runs/mean-pose@test_ochuman" in done.stdout
+
+
+def test_the_refiner_of_the_docs_passes_and_halves_distances(
+    crowdbench: Crowdbench, tmp_path: Path
+) -> None:
+    _, code = CODE_OF_DOCS
+    assert len([line for line in code.splitlines() if line.strip()]) <= 25
+    (tmp_path / "my_refiner.py").write_text(code)
+    done = crowdbench("check", "my_refiner.py:Together")
+    assert done.returncode == 0, done.stdout + done.stderr
+    poses = write_poses(tmp_path / "poses.json", exact_poses())
+    done = crowdbench(
+        "run", "--predictor", "my_refiner.py:Together", "--base", "replay", "--predictions", poses,
+        "--annotations", write_annotations(tmp_path), "--skeleton", "mupots-17", "--no-report",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    [shard] = (tmp_path / "runs/together+replay@MuPoTS-3D/candidates").glob("*.npz")
+    with np.load(shard) as arrays:
+        before, after = (arrays[name][:, 14, 2] for name in ("base_joints_mm", "joints_mm"))
+    assert before.tolist() == [3500, 4500, 3500, 7000]
+    assert after.tolist() == [3750, 4250, 3500, 7000]
 
 
 def test_no_predictor_is_said(crowdbench: Crowdbench) -> None:

@@ -142,10 +142,12 @@ def test_few_images_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "9 images say too little" in found.findings[0].words
 
 
+OF_ITS_OWN = ("conditions", "base")
+SAME = msgspec.structs.asdict(PROTOCOL) | {"precision": "fp32", "options": "depth=2"}
 NEVER_SAME = {
     name: value + 1 if isinstance(value, int) else f"{value}-else"
-    for name, value in msgspec.structs.asdict(PROTOCOL).items()
-    if name != "conditions"
+    for name, value in SAME.items()
+    if name not in OF_ITS_OWN
 }
 
 
@@ -154,7 +156,8 @@ def test_a_baseline_of_another_protocol_is_not_judged(
     field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = scored("run", {AP: of_images()}, **{field: NEVER_SAME[field]})
-    found = judged(monkeypatch, run, scored("base", {AP: of_images()}), "AP: drop <= 1")
+    base = scored("base", {AP: of_images()}, **{field: SAME[field]})
+    found = judged(monkeypatch, run, base, "AP: drop <= 1")
     assert (found.outcome, found.exit_code) == ("cannot judge", 3)
     assert found.problem is not None
     assert "run is not comparable with base: it has " in found.problem
@@ -162,8 +165,14 @@ def test_a_baseline_of_another_protocol_is_not_judged(
     assert found.findings[0].verdict == "cannot judge"
 
 
-def test_other_conditions_are_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = scored("run", {AP: of_images()}, conditions="size(0,32)")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("conditions", "size(0,32)"), ("base", "3dmppe"), ("options", "order=random")],
+)
+def test_other_conditions_and_methods_are_no_obstacle(
+    field: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = scored("run", {AP: of_images()}, **{field: value})
     found = judged(monkeypatch, run, scored("base", {AP: of_images()}), "AP: drop <= 1")
     assert found.exit_code == 0
 

@@ -43,6 +43,10 @@ IF_ASKED = (
     "boxes", "scores", "merging", "crops", "flip_test", "decoding", "precision", "options",
     "skipped", "images", "pose_area", "levels",
 )  # fmt: skip
+# What names the method, and conditions.
+ALWAYS = ("base", "conditions")
+# Of fields that count only where both predictors have them.
+OF_BOTH = {"precision": ("fp32", "bf16"), "options": ("depth=2", "depth=4")}
 
 
 def write(path: Path, *, shift: float = 0.0, protocol: Any = None, **changes: Any) -> Path:
@@ -104,7 +108,7 @@ def another(value: str | int) -> str | int:
 
 
 def test_every_field_of_the_protocol_is_known_to_the_comparison() -> None:
-    assert {*NEVER, *IF_ASKED, "conditions"} == set(Protocol.__struct_fields__)
+    assert {*NEVER, *IF_ASKED, *ALWAYS} == set(Protocol.__struct_fields__)
 
 
 @pytest.mark.parametrize("field", NEVER)
@@ -123,8 +127,12 @@ def test_runs_of_another_measurement_are_refused_even_when_asked_for(
 
 @pytest.mark.parametrize("field", IF_ASKED)
 def test_runs_of_other_poses_are_refused_unless_asked_for(field: str, tmp_path: Path) -> None:
-    value = another(getattr(make_run().protocol, field))
-    runs = two_runs(tmp_path, protocol={field: value})
+    usual = getattr(make_run().protocol, field)
+    values = OF_BOTH.get(field, (usual, another(usual)))
+    runs = [
+        write(tmp_path / name, protocol={field: value})
+        for name, value in zip("ab", values, strict=True)
+    ]
     with pytest.raises(UsageError, match="--allow-mixed compares them") as refused:
         compare_runs(runs)
     comparison = compare_runs(runs, allow_mixed=True)
@@ -132,6 +140,14 @@ def test_runs_of_other_poses_are_refused_unless_asked_for(field: str, tmp_path: 
     assert words in str(refused.value)
     assert comparison.runs[0].differences == ()
     assert f"Not the protocol of a: b has {words}." in comparison.notes[0]
+
+
+@pytest.mark.parametrize("field", ["base", "options", "precision"])
+def test_another_method_needs_no_option(field: str, tmp_path: Path) -> None:
+    value = {"base": "3dmppe", "options": "depth=2", "precision": "fp32"}[field]
+    comparison = compare_runs(two_runs(tmp_path, protocol={field: value}))
+    assert comparison.runs[1].differences == ()
+    assert not any("Not the protocol" in note for note in comparison.notes)
 
 
 def test_a_run_of_another_protocol_is_marked_in_every_table_and_plot(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class Poseless(Related):
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A job of the predictor `Related` on images 100 to 105, which have 0 to 3 persons."""
     found = {"related": Related, "grey": Grey, "broken": Broken, "poseless": Poseless}
-    monkeypatch.setattr("crowdbench.running.steps.load_predictor", found.__getitem__)
+    monkeypatch.setattr("crowdbench.refiner.load_predictor", found.__getitem__)
     monkeypatch.setattr(Related, "loads", [])
     monkeypatch.setattr(Related, "asked", [])
     path = write_images(tmp_path / "images")
@@ -188,7 +188,7 @@ def test_an_image_beyond_the_limit_is_none_of_the_run(job: Job) -> None:
 def test_a_predictor_without_attention_is_told_which_have_it(job: Job) -> None:
     with pytest.raises(UsageError) as refused:
         predict_job(with_ids(job, "102", predictor="grey"))
-    assert "grey relates no persons to each other" in str(refused.value)
+    assert "grey shows no attention between keypoints" in str(refused.value)
     assert "i2r-net-tiny" in str(refused.value)
     assert "hrnet" not in str(refused.value)
 
@@ -239,5 +239,5 @@ def test_the_command_hands_the_option_over(tmp_path: Path) -> None:
     for command in ("run", "predict"):
         done = run_in(tmp_path)(command, *asked)
         assert done.returncode == 2
-        assert done.stderr.startswith("crowdbench: --save-attention: replay relates no persons")
+        assert done.stderr.startswith("crowdbench: --save-attention: replay shows no attention")
     assert list(tmp_path.iterdir()) == []

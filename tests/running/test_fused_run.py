@@ -63,7 +63,7 @@ class Views(Predictor):
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A job of the predictor `Views` on the small set of images."""
-    monkeypatch.setattr("crowdbench.running.steps.load_predictor", {"views": Views}.__getitem__)
+    monkeypatch.setattr("crowdbench.refiner.load_predictor", {"views": Views}.__getitem__)
     path = write_images(tmp_path / "images")
     content = json.loads(path.read_text())
     for person in content["annotations"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from crowdbench.card import Card
 from crowdbench.errors import MissingError, UsageError
@@ -16,6 +17,15 @@ def test_a_predictor_without_images_gets_everything_at_once() -> None:
     machine = choose_machine(READER, "auto", "auto", "auto")
     assert (machine.device, machine.batch_size, machine.workers) == ("cpu", None, 0)
     assert choose_machine(READER, "auto", "5", "auto").batch_size == 5
+
+
+def test_a_network_without_images_gets_everything_at_once_on_a_device() -> None:
+    refines = replace(READER, needs_weights=True)
+    machine = choose_machine(refines, "cpu", "auto", "3")
+    assert (machine.device, machine.batch_size, machine.workers) == ("cpu", None, 0)
+    assert machine.threads is not None
+    with pytest.raises(MissingError, match="--device cuda:99"):
+        choose_machine(refines, "cuda:99", "auto", "auto")
 
 
 def test_numbers_are_taken_as_given() -> None:

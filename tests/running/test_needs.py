@@ -8,18 +8,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from crowdbench.card import Card
+from crowdbench.datasets.split import Split
 from crowdbench.errors import MissingError, UsageError
+from crowdbench.refiner import Refiner, compose
 from crowdbench.registry import load_predictor
 from crowdbench.running.needs import Asked, gather
+from crowdbench.structures import Poses
 from predictors.replay import Replay
 from tests.datasets.mupots_files import person, write_sequence
 from tests.running.small import Grey, write_images
 
-HRNET = load_predictor("hrnet-w32-256x192").card
+HRNET = load_predictor("hrnet-w32-256x192")
 
 
 def asked(root: Path, **values: Any) -> Asked:
-    empty = Asked("hrnet-w32-256x192", None, None, None, None, None, None, None, root)
+    empty = Asked("hrnet-w32-256x192", *[None] * 9, root)
     return empty._replace(**values)
 
 
@@ -65,12 +69,12 @@ def test_all_that_is_missing_of_ones_own_data_is_in_one_message(
 def test_one_missing_thing_is_no_list(tmp_path: Path) -> None:
     path = write_images(tmp_path / "i")
     with pytest.raises(MissingError, match=r"^images of .*annotations\.json: give the folder"):
-        gather(Grey.card, asked(tmp_path, annotations=path, skeleton="coco-17"))
+        gather(Grey, asked(tmp_path, annotations=path, skeleton="coco-17"))
 
 
 def test_what_a_predictor_does_not_need_is_not_looked_for(tmp_path: Path) -> None:
     path = write_images(tmp_path / "i")
-    found = gather(Replay.card, asked(tmp_path, annotations=path, skeleton="coco-17"))
+    found = gather(Replay, asked(tmp_path, annotations=path, skeleton="coco-17"))
     assert (found.boxes, found.weights) == (None, None)
     assert len(found.split.images) == 6
 
@@ -91,14 +95,15 @@ def test_what_makes_no_sense_is_refused_before_anything_is_looked_for(
     tmp_path: Path, values: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
-        gather(Replay.card, asked(tmp_path, **values))
+        gather(Replay, asked(tmp_path, **values))
     assert said in str(refused.value)
 
 
 def test_other_keypoints_are_refused_before_anything_is_missing(tmp_path: Path) -> None:
-    card = replace(HRNET, skeletons=("mupots-17",))
+    card = replace(HRNET.card, skeletons=("mupots-17",))
+    kind = type("InSpace", (HRNET,), {"card": card})
     with pytest.raises(UsageError, match="gives mupots-17, ochuman-val has coco-17"):
-        gather(card, asked(tmp_path, split="ochuman-val"))
+        gather(kind, asked(tmp_path, split="ochuman-val"))
 
 
 @pytest.mark.parametrize("skeleton", [None, "mupots-17"])
@@ -106,9 +111,7 @@ def test_a_folder_in_the_official_layout_brings_its_skeleton(
     tmp_path: Path, skeleton: str | None
 ) -> None:
     write_sequence(tmp_path / "x", "TS1", [[person(1)], [person(2)]])
-    found = gather(
-        Replay.card, asked(tmp_path, annotations=tmp_path / "x", skeleton=skeleton, limit=1)
-    )
+    found = gather(Replay, asked(tmp_path, annotations=tmp_path / "x", skeleton=skeleton, limit=1))
     assert found.split.skeleton.name == "mupots-17"
     assert (found.split.name, found.split.limit, len(found.split.images)) == ("x", 1, 1)
 
@@ -116,15 +119,15 @@ def test_a_folder_in_the_official_layout_brings_its_skeleton(
 def test_another_skeleton_for_such_a_folder_is_refused(tmp_path: Path) -> None:
     write_sequence(tmp_path, "TS1", [[person(1)]])
     with pytest.raises(UsageError, match="whose skeleton is mupots-17, not coco-17"):
-        gather(Replay.card, asked(tmp_path, annotations=tmp_path, skeleton="coco-17"))
+        gather(Replay, asked(tmp_path, annotations=tmp_path, skeleton="coco-17"))
 
 
 def test_the_images_of_such_a_folder_are_used_if_they_are_there(tmp_path: Path) -> None:
     write_sequence(tmp_path, "TS1", [[person(1)]])
     with pytest.raises(MissingError, match=f"images of {tmp_path}: give the folder"):
-        gather(Grey.card, asked(tmp_path, annotations=tmp_path))
+        gather(Grey, asked(tmp_path, annotations=tmp_path))
     (tmp_path / "TS1/img_000000.jpg").touch()
-    found = gather(Grey.card, asked(tmp_path, annotations=tmp_path))
+    found = gather(Grey, asked(tmp_path, annotations=tmp_path))
     assert found.split.images.folder == tmp_path
     assert found.boxes is not None
     assert len(found.boxes.boxes) == 1
@@ -134,3 +137,28 @@ def test_a_predictor_of_other_keypoints_is_refused_for_such_a_folder(tmp_path: P
     write_sequence(tmp_path, "TS1", [[person(1)]])
     with pytest.raises(UsageError, match="has mupots-17: choose another predictor"):
         gather(HRNET, asked(tmp_path, annotations=tmp_path))
+
+
+class Refines(Refiner):
+    card = Card("x", "", skeletons=("coco-17", "crowdpose-14"), needs_weights=True, refines=True)
+
+    def refine(self, split: Split, poses: Poses) -> Poses:
+        return poses
+
+
+def test_weights_of_a_refiner_and_its_base_go_by_the_keypoints_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = Card("base", "", skeletons=("crowdpose-14",), needs_images=False, needs_weights=True)
+    base = type("Base", (Grey,), {"card": card})
+    monkeypatch.setenv("CROWDBENCH_WEIGHTS", str(tmp_path))
+    with pytest.raises(MissingError) as missing:
+        gather(
+            compose(Refines, base),
+            asked(tmp_path, annotations=tmp_path / "a.json", skeleton="crowdpose-14"),
+        )
+    said = str(missing.value)
+    assert said.startswith("3 things are missing:")
+    # The refiner's first layout is another, so its file is named after this one.
+    assert f"weights of x for crowdpose-14: x-crowdpose-14.pth is not in {tmp_path}" in said
+    assert f"weights of base for crowdpose-14: base.pth is not in {tmp_path}" in said

@@ -33,7 +33,7 @@ from tests.running.small import Grey, Whole, write_images
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A job of the predictor `Grey` on the small set of images."""
     found = {"grey": Grey, "whole": Whole}
-    monkeypatch.setattr("crowdbench.running.steps.load_predictor", found.__getitem__)
+    monkeypatch.setattr("crowdbench.refiner.load_predictor", found.__getitem__)
     path = write_images(tmp_path / "images")
     return Job("grey", annotations=path, skeleton="coco-17", images=path.parent)
 

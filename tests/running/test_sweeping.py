@@ -84,7 +84,7 @@ class Alone(Crowd):
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A job of `Crowd` on small images with boxes of all kinds of scores, to be swept."""
     found = {"crowd": Crowd, "alone": Alone, "whole": Whole}
-    monkeypatch.setattr("crowdbench.running.steps.load_predictor", found.__getitem__)
+    monkeypatch.setattr("crowdbench.refiner.load_predictor", found.__getitem__)
     monkeypatch.setattr(Crowd, "seen", [])
     monkeypatch.setattr(Crowd, "left", 10**9)
     path = write_images(tmp_path / "images", N_IMAGES)
