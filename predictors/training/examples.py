@@ -34,16 +34,27 @@ class Example:
         boxes: (P, 4) float64 xywh, pixels; clipped to the image where persons are cropped, else as
             annotated.
         areas: (P,) float64 px² as annotated.
+        joints_mm: (P, K, 3) float64 mm in the axes of the camera, of a split whose poses are in
+            space; else None.
+        camera: (4,) float64 fx, fy, cx, cy in pixels, NaN where it is not known, likewise.
     """
 
     image: Array
     keypoints: Array
     boxes: Array
     areas: Array
+    joints_mm: Array | None = None
+    camera: Array | None = None
 
     def persons(self, rows: Array) -> Example:
         """Return the image with some of its persons, given by number or as a mask."""
-        return Example(self.image, self.keypoints[rows], self.boxes[rows], self.areas[rows])
+        return replace(
+            self,
+            keypoints=self.keypoints[rows],
+            boxes=self.boxes[rows],
+            areas=self.areas[rows],
+            joints_mm=None if self.joints_mm is None else self.joints_mm[rows],
+        )
 
 
 class Source(Protocol):
@@ -71,7 +82,8 @@ class SplitSource:
     """The images of a split.
 
     Source: HRNet, the loading of COCO annotations: crowds, persons without labelled keypoints,
-    without area or with a box beside the image are left out, and boxes clipped.
+    without area or with a box beside the image are left out, and boxes clipped. Where poses are in
+    space, persons who are not evaluated are left out, too (3DMPPE).
 
     Attributes:
         split: with ground truth and images.
@@ -104,9 +116,15 @@ class SplitSource:
         assert truth is not None
         start, stop = np.searchsorted(truth.image_index, (index, index + 1))
         rows = np.arange(start, stop)
-        rows = rows[~truth.is_crowd[rows] & (truth.areas[rows] > 0)]
-        image = read_image(self.split.images, index)
-        example = Example(image, truth.keypoints[rows], truth.boxes[rows], truth.areas[rows])
+        left_out = truth.is_crowd if truth.pose3d is None else truth.is_ignored
+        rows = rows[~left_out[rows] & (truth.areas[rows] > 0)]
+        images = self.split.images
+        example = Example(
+            read_image(images, index), truth.keypoints[rows], truth.boxes[rows], truth.areas[rows]
+        )
+        if truth.pose3d is not None:
+            camera = np.full(4, np.nan) if images.intrinsics is None else images.intrinsics[index]
+            example = replace(example, joints_mm=truth.pose3d.joints_mm[rows], camera=camera)
         return learnable(example, self.convention)
 
 
@@ -175,27 +193,39 @@ def learnable(example: Example, convention: Convention | None) -> Example:
     return replace(example, boxes=clipped).persons(keeps)
 
 
-def find_source(name: str, root: Path, convention: Convention | None = "classical") -> Source:
+def find_source(
+    name: str,
+    root: Path,
+    convention: Convention | None = "classical",
+    *,
+    in_space: bool = False,
+) -> Source:
     """Return the images of a split; SynthCrowd's are rendered where there are no files of them.
+
+    Those of a split with poses in space are not: they need their files.
 
     Args:
         name: of the split, e.g. ``coco-train2017``.
         root: folder of the data sets, see `crowdbench.datasets.data_root`.
         convention: of crops, by which boxes are clipped; None of whole images.
+        in_space: whether poses in space are wanted, and joints of them.
 
     Raises:
         UnknownNameError: if there is no split of that name.
-        UsageError: if its poses are in space.
+        UsageError: if its poses are in space and should not be, or the other way round.
         MissingError: if its annotations or its image folder are not there.
         InputError: if the annotations can't be read, or are without persons.
     """
     manifest, facts = find_split(name)
-    if load_skeleton(manifest.skeleton).is_3d:
+    places = ("in the image", "in space")
+    has_space = load_skeleton(manifest.skeleton).is_3d
+    if has_space != in_space:
         raise UsageError(
-            f"{name} has poses in space; these recipes train for poses in the image: choose a "
-            "split of another data set"
+            f"{name} has poses {places[has_space]}; these recipes train for poses "
+            f"{places[in_space]}: choose a split of another data set"
         )
-    if manifest.made_by is not None and find_annotations(root, manifest, facts) is None:
+    is_made = manifest.made_by is not None and not in_space
+    if is_made and find_annotations(root, manifest, facts) is None:
         assert facts.counts.images is not None
         return RenderedSource(name.removeprefix(_RENDERED), facts.counts.images, convention)
     split = load_split(name, root)

@@ -46,6 +46,11 @@ class ImageSamples(NamedTuple):
     sizes: torch.Tensor
     chosen: torch.Tensor
 
+    @property
+    def n(self) -> int:
+        """N."""
+        return len(self.crops)
+
     def on(self, device: str) -> ImageSamples:
         """Return the same on a device."""
         return ImageSamples(*(part.to(device, non_blocking=True) for part in self))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import safetensors.torch
+import torch
 import yaml
 from torch import nn
 
@@ -33,7 +34,7 @@ class Row(NamedTuple):
         accuracy: share of joints found in the last batch.
         held_out_loss: of the held-out images after the step, or None where they were not looked at.
         held_out_accuracy: likewise.
-        crops_per_second: since the line before.
+        samples_per_second: since the line before; crops, or what else a sample is.
     """
 
     step: int
@@ -44,7 +45,7 @@ class Row(NamedTuple):
     accuracy: float
     held_out_loss: float | None
     held_out_accuracy: float | None
-    crops_per_second: float
+    samples_per_second: float
 
 
 def write_log(folder: Path, rows: list[Row]) -> None:
@@ -90,12 +91,12 @@ def draw_curve(folder: Path, rows: list[Row], recipe: Recipe) -> None:
 def write_weights(
     folder: Path, network: nn.Module, recipe: Recipe, row: Row, facts: dict[str, Any]
 ) -> FileDigest:
-    """Write the weights (float32) and the recipe that made them; return the weights' digest.
+    """Write the weights and the recipe that made them; return the weights' digest.
 
     Args:
         folder: of the training.
         network: on any device.
-        recipe: what decided the result.
+        recipe: what decided the result; it says in which type weights are written.
         row: the last line of the log.
         facts: what else a reader should know, e.g. the number of parameters.
     """
@@ -106,8 +107,9 @@ def write_weights(
         **facts,
         "crowdbench": __version__,
     }
+    stored = torch.float16 if recipe.stored == "float16" else torch.float32
     tensors = {
-        name: (value.float() if value.is_floating_point() else value).contiguous().cpu()
+        name: (value.to(stored) if value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()
     }
     # One entry: several would be written in any order, and the digest would differ each time.

@@ -1,5 +1,7 @@
 """The loop: batches through the network, checkpoints, a log; it knows no method and no data set.
 
+What goes into the network, images or poses, is the recipe's business.
+
 A training that was interrupted goes on from its checkpoint and ends with the same weights, on a CPU
 to the last bit.
 """
@@ -22,12 +24,10 @@ from torch import Tensor, nn
 from crowdbench.errors import CrowdbenchError, InputError, UsageError
 from crowdbench.files import FileDigest, read_bytes, write_atomically
 from predictors.networks.cost import n_parameters
-from predictors.normalisation import normalised
-from predictors.training.examples import Source
 from predictors.training.journal import Row, draw_curve, write_log, write_weights
 from predictors.training.losses import Outcome
 from predictors.training.recipe import Recipe
-from predictors.training.stream import Position, Samples, batches
+from predictors.training.stream import Examples, Position, Samples, batches
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -73,8 +73,8 @@ class _State:
 def train(
     recipe: Recipe,
     network: nn.Module,
-    source: Source,
-    held_out: Source,
+    source: Examples,
+    held_out: Examples,
     folder: Path,
     pace: Pace,
     say: Callable[[str], object],
@@ -111,8 +111,8 @@ class _Training:
         self,
         recipe: Recipe,
         network: nn.Module,
-        source: Source,
-        held_out: Source,
+        source: Examples,
+        held_out: Examples,
         folder: Path,
         pace: Pace,
         say: Callable[[str], object],
@@ -131,7 +131,7 @@ class _Training:
         self._state = _State()
         self._held_out: list[Samples] | None = None
         # Of the time since the last line, and since the start.
-        self._crops = 0
+        self._n_samples = 0
         self._since = self._started = time.perf_counter()
         self._first = 0
 
@@ -208,7 +208,7 @@ class _Training:
         # Dropout depends on the step alone, so that a resumed training goes on as it would have.
         torch.manual_seed((self._recipe.seed << 32) + state.step)
         with self._precision():
-            loss, found = self._outcome(samples)
+            loss, found, _ = self._outcome(samples)
         value = loss.item()
         if not math.isfinite(value):
             raise CrowdbenchError(
@@ -218,7 +218,7 @@ class _Training:
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
         state.losses.append(value)
-        self._crops += len(samples.crops)
+        self._n_samples += samples.n
         return found
 
     def _precision(self) -> torch.autocast:
@@ -229,8 +229,7 @@ class _Training:
     def _outcome(self, samples: Samples) -> Outcome:
         """Return what a batch gives."""
         samples = samples.on(self._pace.device)
-        images = normalised(samples.crops, self._recipe.channels)
-        return self._objective(self._network, images, samples)
+        return self._objective(self._network, self._recipe.inputs(samples), samples)
 
     def _log(self, found: Tensor) -> None:
         """Add a line to the log and print it."""
@@ -244,18 +243,19 @@ class _Training:
             accuracy=float(found.float().mean()),
             held_out_loss=None,
             held_out_accuracy=None,
-            crops_per_second=self._crops / (now - self._since),
+            samples_per_second=self._n_samples / (now - self._since),
         )
         state.rows.append(row)
         state.losses = []
-        self._crops, self._since = 0, now
+        self._n_samples, self._since = 0, now
         self._say(
             f"step {row.step:,}  epoch {row.epoch:.3f}  loss {row.loss:.3g}  accuracy "
-            f"{row.accuracy:.3f}  {row.crops_per_second:.0f} crops/s  {self._time_left(now)} left"
+            f"{row.accuracy:.3f}  {row.samples_per_second:.0f} {self._recipe.counted}/s  "
+            f"{self._time_left(now)} left"
         )
 
-    def _look(self) -> tuple[float, float]:
-        """Return loss and accuracy of the held-out images, of which nothing is drawn."""
+    def _look(self) -> tuple[float, float, dict[str, float]]:
+        """Return loss, accuracy and other figures of the held-out images; nothing is drawn."""
         if self._held_out is None:
             recipe, source = self._recipe, self._held_out_source
             n_images = min(self._pace.n_held_out, len(source))
@@ -264,16 +264,21 @@ class _Training:
             self._held_out = [samples for samples, _ in made]
         n = n_joints = n_found = 0
         total = 0.0
+        parts: dict[str, list[Tensor]] = {}
         self._network.eval()
         with torch.no_grad():
             for samples in self._held_out:
-                loss, found = self._outcome(samples)
-                n += len(samples.crops)
-                total += loss.item() * len(samples.crops)
+                loss, found, figures = self._outcome(samples)
+                n += samples.n
+                total += loss.item() * samples.n
                 n_joints += len(found)
                 n_found += int(found.sum())
+                for name, values in figures.items():
+                    parts.setdefault(name, []).append(values)
         self._network.train()
-        return total / n if n else math.nan, n_found / n_joints if n_joints else math.nan
+        share = n_found / n_joints if n_joints else math.nan
+        means = {name: float(torch.cat(values).mean()) for name, values in parts.items()}
+        return total / n if n else math.nan, share, means
 
     def _time_left(self, now: float) -> str:
         done = self._state.position.image - self._first
@@ -286,13 +291,15 @@ class _Training:
         state = self._state
         if looks:
             began = time.perf_counter()
-            loss, share = self._look()
+            loss, share, figures = self._look()
             state.rows[-1] = state.rows[-1]._replace(held_out_loss=loss, held_out_accuracy=share)
-            self._say(f"held out: loss {loss:.3g}  accuracy {share:.3f}")
+            told = [f"  {name} {value:.1f}" for name, value in figures.items()]
+            self._say(f"held out: loss {loss:.3g}  accuracy {share:.3f}{''.join(told)}")
             # The speed is that of training.
             self._since += time.perf_counter() - began
         content = {
             "recipe": repr(self._recipe),
+            "learned_from": self._source.identity,
             "network": self._network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "step": state.step,
@@ -313,6 +320,11 @@ class _Training:
             raise UsageError(
                 f"{path} is of another training ({content['recipe'][:60]}...): give its recipe and "
                 "options, or another --output"
+            )
+        if content["learned_from"] != self._source.identity:
+            raise UsageError(
+                f"{path} is of a training on {content['learned_from']}; now there would be "
+                f"{self._source.identity}: give the same data, or another --output"
             )
         self._network.load_state_dict(content["network"])
         self._optimiser.load_state_dict(content["optimiser"])

@@ -6,6 +6,8 @@ loop knows none of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -28,22 +30,26 @@ class Outcome(NamedTuple):
         loss: scalar, to be made small.
         found: (n,) bool: for each joint that counts, whether the network's answer is close enough;
             their share is what the log calls accuracy.
+        figures: (n,) of what else is told of the held-out images, as the mean of their samples, by
+            its name.
     """
 
     loss: Tensor
     found: Tensor
+    figures: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Objective(Protocol):
     """How a batch goes through a network, and what comes of it."""
 
-    def __call__(self, network: nn.Module, images: Tensor, samples: Any) -> Outcome:
+    def __call__(self, network: nn.Module, inputs: Any, samples: Any, /) -> Outcome:
         """Return the loss and what was found.
 
         Args:
             network: in training or in evaluation mode.
-            images: (N, 3, H, W) normalised crops.
-            samples: what the recipe's sampling makes, on the device of the images.
+            inputs: what the recipe makes of the samples, (N, 3, H, W) normalised crops if no other;
+                on their device.
+            samples: what the recipe's sampling makes, on the network's device.
         """
 
 

@@ -38,6 +38,11 @@ class PersonSamples(NamedTuple):
     begins: torch.Tensor
 
     @property
+    def n(self) -> int:
+        """P."""
+        return len(self.crops)
+
+    @property
     def lengths(self) -> list[int]:
         """How many crops each image has, of samples that are whole images."""
         starts = [*self.begins.nonzero().flatten().tolist(), len(self.begins)]

@@ -7,11 +7,13 @@ from types import MappingProxyType
 
 from crowdbench.errors import UnknownNameError
 from predictors.training.bottomup_recipes import BOTTOM_UP
+from predictors.training.pose_recipes import POSES
 from predictors.training.recipe import Recipe
+from predictors.training.space_recipes import IN_SPACE
 from predictors.training.topdown_recipes import TOP_DOWN
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (*TOP_DOWN, *BOTTOM_UP)}
+    {recipe.name: recipe for recipe in (*TOP_DOWN, *BOTTOM_UP, *POSES, *IN_SPACE)}
 )
 
 

@@ -11,15 +11,17 @@ from torch import nn
 
 from crowdbench.registry import load_predictor
 from crowdbench.weights import find_weights
-from predictors.networks import create
+from predictors.networks import VARIANTS, create
 from predictors.networks.checkpoints import load_checkpoint, load_what_fits
 from predictors.networks.dekr import AdaptiveBlock, CentreRegression
 from predictors.networks.hrnet import PoseHRNet
 from predictors.networks.i2r import I2RNet, TwoStageI2RNet
 from predictors.networks.mipnet import MultiInstance
 from predictors.networks.pinet import Refinement
+from predictors.networks.pose_in_space import PoseNet, RootNet
 from predictors.training.bottomup_recipes import ImageRecipe
 from predictors.training.recipe import Recipe
+from predictors.training.space_recipes import SpaceRecipe
 
 # Of the first weights of convolutions and linear layers.
 _STD = 0.001
@@ -46,7 +48,8 @@ def begin_network(
         num_joints: K.
         weights: a file of weights to start from; None for random ones. For MIPNet it may be one of
             its backbone, which lacks the modulation blocks alone; for I2R-Net it is one of its
-            first stage, where it has one. Bottom-up networks take what fits by name and shape.
+            first stage, where it has one. Bottom-up networks and those of 3DMPPE take what fits by
+            name and shape.
         say: called with a line on what of the file was taken, where it may be a part.
 
     Raises:
@@ -63,17 +66,25 @@ def begin_network(
     short training is not spent on learning again what the first stage knows. How the official
     program begins there is not known.
 
+    Of 3DMPPE's networks, only the last layers begin so: all joints are then in the middle of the
+    volume, and gamma is 1, as it is of persons who stand (officially 0). What weights don't give
+    begins as torch has it.
+
     Bottom-up networks begin as HRNet; the kernels of DEKR's adaptive blocks are regular ones, and
     the refinement of PINet changes next to nothing, but for which it begins as torch has it.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = create(recipe.network, num_joints=num_joints)
+        # RootNet finds one joint, whatever the layout.
+        takes_joints = "num_joints" in VARIANTS[recipe.network].overrides
+        network = create(recipe.network, **{"num_joints": num_joints} if takes_joints else {})
         if isinstance(recipe, ImageRecipe):
             _begin_bottom_up(network, recipe.offset_scale)
-            if weights is not None:
-                n_taken, n = load_what_fits(network, weights, _TRUNK)
-                say(f"{weights}: {n_taken:,} of the network's {n:,} tensors begin with its values")
+            _load_what_fits(network, weights, say)
+            return network
+        if isinstance(network, PoseNet | RootNet):
+            _begin_in_space(network)
+            _load_what_fits(network, weights, say)
             return network
         if isinstance(network, PoseHRNet):
             _begin_small(network)
@@ -100,6 +111,9 @@ def first_weights(recipe: Recipe, skeleton: str, asked: Path | None) -> Path | N
     if recipe.start_from is None:
         return asked
     card = load_predictor(recipe.start_from).card
+    if isinstance(recipe, SpaceRecipe):
+        # The trunk is taken, which fits any layout.
+        skeleton = card.skeletons[0]
     return find_weights(card, skeleton, None if asked is None else str(asked)).path
 
 
@@ -134,6 +148,18 @@ def _begin_bottom_up(network: nn.Module, offset_scale: float) -> None:
             _begin_near_zero(last)
 
 
+def _begin_in_space(network: PoseNet | RootNet) -> None:
+    """Give a network of 3DMPPE its first weights."""
+    if isinstance(network, PoseNet):
+        _begin_near_zero(network.head.final_layer)
+        return
+    depth = network.root.depth_layer
+    _begin_near_zero(network.root.xy_layer)
+    _begin_near_zero(depth)
+    assert depth.bias is not None
+    nn.init.ones_(depth.bias)
+
+
 def _begin_as_first_stage(network: TwoStageI2RNet) -> None:
     """Let the final heatmaps be almost those of the first stage, which has its weights already."""
     norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
@@ -143,6 +169,13 @@ def _begin_as_first_stage(network: TwoStageI2RNet) -> None:
     stage = network.singleformer
     head = [layer for layer in stage.modules() if isinstance(layer, nn.Conv2d)][-1]
     network.final_layer.load_state_dict(head.state_dict())
+
+
+def _load_what_fits(network: nn.Module, weights: Path | None, say: Callable[[str], object]) -> None:
+    """Load those tensors of a file that the network has, too, and say how many these are."""
+    if weights is not None:
+        n_taken, n = load_what_fits(network, weights, _TRUNK)
+        say(f"{weights}: {n_taken:,} of the network's {n:,} tensors begin with its values")
 
 
 def _load(network: nn.Module, recipe: Recipe, num_joints: int, weights: Path) -> None:

@@ -8,37 +8,58 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import cv2
 import numpy as np
-import torch
 from torch.utils.data import DataLoader, Dataset
 
 from crowdbench.skeletons import Skeleton
-from predictors.training.examples import Example, Source
 
 # Images that each worker process makes ahead.
 _AHEAD = 8
 
 
-class Samples(Protocol):
-    """Crops and what the network should answer, as tensors; there is one class for each kind.
+class Examples(Protocol):
+    """What there is to learn from, by number; may be sent to other processes.
+
+    Persons in images (`predictors.training.examples.Source`), or what else a sampling takes.
 
     Attributes:
-        crops: (N, h, w, 3) uint8 RGB.
+        skeleton: the keypoint layout.
+        identity: what the examples are, with a version or digests.
     """
 
     @property
-    def crops(self) -> torch.Tensor:
-        """(N, h, w, 3) uint8 RGB."""
+    def skeleton(self) -> Skeleton:
+        """The keypoint layout."""
+
+    @property
+    def identity(self) -> str:
+        """What the examples are, with a version or digests."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any: ...
+
+
+class Samples(Protocol):
+    """What goes into a network and what it should answer, as tensors; one class for each kind.
+
+    Attributes:
+        n: how many samples there are.
+    """
+
+    @property
+    def n(self) -> int:
+        """How many samples there are."""
 
     def on(self, device: str) -> Self:
         """Return the same on a device."""
 
 
 class Sampling(Protocol):
-    """How samples are made of an image.
+    """How samples are made of an example, which is an image or stands for one.
 
     Attributes:
         seed: of the order of images and of all that is drawn for them.
-        whole: whether batches are whole images; else so many crops.
+        whole: whether batches are whole images; else so many samples.
     """
 
     @property
@@ -47,14 +68,14 @@ class Sampling(Protocol):
 
     @property
     def whole(self) -> bool:
-        """Whether batches are whole images; else so many crops."""
+        """Whether batches are whole images; else so many samples."""
 
     @property
     def plain(self) -> Sampling:
         """The same without anything drawn, for held-out images."""
 
-    def make(self, example: Example, skeleton: Skeleton, rng: np.random.Generator) -> Any:
-        """Return the samples of an image; those of persons can be cut by `rows`."""
+    def make(self, example: Any, skeleton: Skeleton, rng: np.random.Generator) -> Any:
+        """Return the samples of an image; where batches are not whole ones, `rows` cuts them."""
 
     def join(self, parts: list[Any]) -> Any:
         """Return the samples of several images as those of one batch."""
@@ -78,7 +99,7 @@ BEGIN = Position()
 class _Stream(Dataset[Samples]):
     """The samples of every image of every epoch, by the number of the image in the stream."""
 
-    def __init__(self, source: Source, sampling: Sampling, *, in_order: bool) -> None:
+    def __init__(self, source: Examples, sampling: Sampling, *, in_order: bool) -> None:
         self._source = source
         self._sampling = sampling
         self._in_order = in_order
@@ -101,7 +122,7 @@ def _order(seed: int, epoch: int, n_images: int) -> list[int]:
 
 
 def batches(
-    source: Source,
+    source: Examples,
     sampling: Sampling,
     batch_size: int,
     n_images: int,
@@ -118,7 +139,7 @@ def batches(
     Args:
         source: the images.
         sampling: how samples are made of them.
-        batch_size: crops of each batch; where batches are whole images, images with samples.
+        batch_size: samples of each batch; where batches are whole images, images with samples.
         n_images: where the stream ends; every epoch has its own order of all images.
         start: where to begin. The batches are those that an earlier pass yielded after it.
         n_workers: processes that make samples; the batches don't depend on it.
@@ -133,7 +154,7 @@ def batches(
         prefetch_factor=_AHEAD if n_workers else None,
         worker_init_fn=_begin_worker,
     )
-    cut = _whole_images if sampling.whole else _crops
+    cut = _whole_images if sampling.whole else _samples
     rest = yield from cut(loader, sampling, batch_size, start)
     if in_order and rest:
         yield sampling.join(rest), Position(n_images)
@@ -145,7 +166,7 @@ def _whole_images(
     """Yield batches of so many images with samples; return what is left."""
     kept: list[Samples] = []
     for number, samples in enumerate(loader, start.image):
-        if len(samples.crops):
+        if samples.n:
             kept.append(samples)
         if len(kept) == batch_size:
             yield sampling.join(kept), Position(number + 1)
@@ -153,23 +174,23 @@ def _whole_images(
     return kept
 
 
-def _crops(
+def _samples(
     loader: Iterable[Any], sampling: Sampling, batch_size: int, start: Position
 ) -> Generator[tuple[Any, Position], None, list[Any]]:
-    """Yield batches of so many crops; return what is left."""
+    """Yield batches of so many samples; return what is left."""
     kept: list[Any] = []
     n_kept, skipped = 0, start.person
     for number, found in enumerate(loader, start.image):
         samples = found.rows(skipped, None)
         n_used, skipped = skipped, 0
-        while n_kept + len(samples.crops) >= batch_size:
+        while n_kept + samples.n >= batch_size:
             n = batch_size - n_kept
             n_used += n
             yield sampling.join([*kept, samples.rows(0, n)]), Position(number, n_used)
             samples = samples.rows(n, None)
             kept, n_kept = [], 0
         kept.append(samples)
-        n_kept += len(samples.crops)
+        n_kept += samples.n
     return kept if n_kept else []
 
 

@@ -1,4 +1,4 @@
-"""Small things to learn from: squares whose corners are keypoints, in images of noise."""
+"""Small things to learn from: squares whose corners are keypoints, and poses that wobble."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from crowdbench.skeletons import COCO_17, Skeleton
+from crowdbench.skeletons import COCO_17, MUPOTS_17, Skeleton
 from predictors.networks.dekr import DEKR, HeadsConfig
 from predictors.networks.hrnet import HRNetConfig, PoseHRNet
 from predictors.networks.i2r import RelationConfig, TwoStageI2RNet
 from predictors.networks.mipnet import MIPNetHRNet
 from predictors.networks.pinet import PINet, PINetConfig
+from predictors.networks.pose_interacting import RecurrentNet
 from predictors.training.examples import Example
 from predictors.training.loop import Pace
+from predictors.training.pose_scenes import Scene
 from predictors.training.recipe import Recipe
 from predictors.training.recipes import find_recipe
 
@@ -56,6 +58,31 @@ class Squares:
         return Example(image, keypoints, boxes, boxes[:, 2:].prod(axis=1))
 
 
+@dataclass(frozen=True)
+class Scenes:
+    """Images of 1 to 4 persons of one build, with poses that are some 8 cm off at each joint."""
+
+    n_images: int = 12
+
+    @property
+    def identity(self) -> str:
+        return "wobbly, version 1"
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return MUPOTS_17
+
+    def __len__(self) -> int:
+        return self.n_images
+
+    def __getitem__(self, index: int) -> Scene:
+        rng = np.random.default_rng(index)
+        n = 1 + index % 4
+        build = np.random.default_rng(0).normal(0, 300, (17, 3))
+        true = build + rng.normal(0, 400, (n, 1, 3)) + (0, 0, 4000)
+        return Scene(true + rng.normal(0, 50, (n, 17, 3)), true, rng.uniform(0, 300, (n, 2)))
+
+
 def small_recipe(name: str = "mipnet-tiny", **other: Any) -> Recipe:
     """Return a recipe of few small steps."""
     values = {"epochs": 1.5, "falls": (1,), "batch_size": 4, "warm_up": 2, **other}
@@ -86,6 +113,11 @@ def small_pinet(seed: int = 0, **other: Any) -> PINet:
 def small_dekr(seed: int = 0) -> DEKR:
     torch.manual_seed(seed)
     return DEKR(SMALL_TRUNK, 17, HeadsConfig(8, 6, 1))
+
+
+def small_interacting(seed: int = 0) -> RecurrentNet:
+    torch.manual_seed(seed)
+    return RecurrentNet("gru", 1, bidirectional=False, attention=True)
 
 
 def pace(**other: Any) -> Pace:

@@ -43,6 +43,18 @@ def run(
         (["pinet-w32-coco-512"], 3, "coco-train2017: annotations not found"),
         (["dekr-tiny", "--start-from", "no.pth"], 3, "no.pth is not there"),
         (["hrnet-tiny", "--start-from", "no.pth"], 3, "weights not found at no.pth"),
+        (["pi-net-gcn"], 2, "pi-net-gcn refines poses: give --poses FILE"),
+        (
+            ["pi-net-gcn", "--poses", "a"],
+            2,
+            "give --held-out-poses FILE, e.g. the predictions.json",
+        ),
+        (["hrnet-tiny", "--poses", "a"], 2, "--poses is a, but hrnet-tiny learns from images"),
+        (
+            ["pi-net-gcn", "--poses", "a", "--held-out-poses", "b"],
+            3,
+            "synthcrowd-3d-train: annotations not found",
+        ),
     ],
 )
 def test_errors_are_told_in_two_lines_at_most(
@@ -66,7 +78,7 @@ def test_a_training_from_the_command_line_gives_weights_of_the_predictor(
     from predictors.networks.checkpoints import load_checkpoint
 
     assert callable(run)
-    monkeypatch.setattr(examples, "find_source", lambda _name, _root, _convention: Squares(40))
+    monkeypatch.setattr(examples, "find_source", lambda *_, **__: Squares(40))
     code, out, err = run("hrnet-tiny", "--epochs", "0.8", "--workers", "0", "--output", "out")
     assert (code, err) == (0, "")
     first, *_, last = out.splitlines()

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from crowdbench.datasets.loading import load_own
+from crowdbench.datasets.split import Split
 from crowdbench.errors import InputError, MissingError, UnknownNameError, UsageError
-from crowdbench.skeletons import COCO_17
+from crowdbench.files import FileDigest
+from crowdbench.skeletons import COCO_17, MUPOTS_17
+from crowdbench.structures import GroundTruth, Images, Truth3D
 from predictors.training.examples import RenderedSource, SplitSource, find_source
 
 
@@ -113,10 +116,65 @@ def test_without_public_truth_nothing_can_be_learned(tmp_path: Path) -> None:
         find_source("coco-test-dev", tmp_path)
 
 
-def test_poses_in_space_are_not_trained_for(tmp_path: Path) -> None:
+def test_recipes_for_poses_in_space_and_in_the_image_need_their_own_splits(tmp_path: Path) -> None:
     for split in ("mupots", "synthcrowd-3d-train"):
-        with pytest.raises(UsageError, match=f"{split} has poses in space"):
+        with pytest.raises(
+            UsageError, match=f"{split} has poses in space; these recipes train for .* in the image"
+        ):
             find_source(split, tmp_path)
+    for split in ("coco-train2017", "synthcrowd-train"):
+        with pytest.raises(
+            UsageError, match=f"{split} has poses in the image; these recipes train for .* in space"
+        ):
+            find_source(split, tmp_path, in_space=True)
+
+
+def test_images_of_a_3d_split_are_not_rendered(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="synthcrowd-3d-val"):
+        find_source("synthcrowd-3d-val", tmp_path, in_space=True)
+
+
+def split_in_space(folder: Path, intrinsics: np.ndarray | None) -> Split:
+    """Return a split of two black images; the second has three persons, the last not evaluated."""
+    for name in ("1.png", "2.png"):
+        cv2.imwrite(str(folder / name), np.zeros((40, 60, 3), np.uint8))
+    rng = np.random.default_rng(0)
+    joints, keypoints = rng.normal(0, 300, (3, 17, 3)), rng.uniform(0, 40, (3, 17, 3))
+    boxes = np.array([[10.0, 5, 30, 30], [70, 5, 30, 30], [12, 5, 30, 30]])
+    ignored = np.array([False, False, True])
+    truth = GroundTruth(
+        np.array([1, 2]), np.array([1, 1, 1]), keypoints, boxes, boxes[:, 2] * boxes[:, 3],
+        np.zeros(3, bool), ignored, np.arange(3),
+        pose3d=Truth3D(joints, joints, ("s",), np.zeros(2, np.int64)),
+    )  # fmt: skip
+    images = Images(
+        np.array([1, 2]), ["1.png", "2.png"], np.full((2, 2), (60, 40)), folder, intrinsics
+    )
+    digest = FileDigest("a.json", "0" * 64, 1)
+    return Split(
+        "space", MUPOTS_17, "annotation", images, truth, 1, digest, folder, np.array([1, 2])
+    )
+
+
+def test_a_split_in_space_gives_evaluated_persons_with_joints_and_camera(tmp_path: Path) -> None:
+    cameras = np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]])
+    split = split_in_space(tmp_path, cameras)
+    truth = split.truth
+    assert truth is not None
+    assert truth.pose3d is not None
+    source = SplitSource(split)
+    assert len(source[0].boxes) == 0
+    example = source[1]
+    # The second one's box is beside the image.
+    assert example.boxes.tolist() == [[10, 5, 29, 29]]
+    assert example.joints_mm is not None
+    assert np.array_equal(example.joints_mm, truth.pose3d.joints_mm[:1])
+    assert np.array_equal(example.keypoints, truth.keypoints[:1])
+    assert example.camera is not None
+    assert example.camera.tolist() == [5, 6, 7, 8]
+    unknown = SplitSource(split_in_space(tmp_path, None))[1]
+    assert unknown.camera is not None
+    assert np.isnan(unknown.camera).all()
 
 
 def test_rendered_images_need_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

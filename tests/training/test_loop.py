@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -21,16 +22,20 @@ from torch import nn
 
 from crowdbench.errors import CrowdbenchError, InputError, UsageError
 from predictors.networks import VARIANTS
+from predictors.networks.checkpoints import load_checkpoint
 from predictors.training.augmentation import NONE
 from predictors.training.examples import Example
 from predictors.training.image_augmentation import MIDDLE
 from predictors.training.loop import CHECKPOINT, TrainingInterruptedError, train
+from predictors.training.pose_scenes import Scene
 from predictors.training.recipe import Recipe
 from predictors.training.start import begin_network
 from tests.training.problems import (
+    Scenes,
     Squares,
     pace,
     small_dekr,
+    small_interacting,
     small_network,
     small_pinet,
     small_recipe,
@@ -46,13 +51,14 @@ def run(
     source: Any = None,
     network: nn.Module | None = None,
     resume: bool = False,
+    held_out: Any = None,
     **other: Any,
 ) -> list[str]:
     """Train a small network; return what was said."""
     said: list[str] = []
     train(
-        recipe, network or small_network(recipe.seed), source or Squares(), Squares(4), folder,
-        pace(**other), said.append, resume=resume,
+        recipe, network or small_network(recipe.seed), source or Squares(), held_out or Squares(4),
+        folder, pace(**other), said.append, resume=resume,
     )  # fmt: skip
     return said
 
@@ -133,7 +139,10 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path) -> Non
     one, other = (tmp_path / name / "weights.safetensors" for name in ("whole", "parts"))
     assert one.read_bytes() == other.read_bytes()
     logs = [
-        [{k: v for k, v in row.items() if k != "crops_per_second"} for row in rows(tmp_path / name)]
+        [
+            {k: v for k, v in row.items() if k != "samples_per_second"}
+            for row in rows(tmp_path / name)
+        ]
         for name in ("whole", "parts")
     ]
     assert logs[0] == logs[1]
@@ -201,6 +210,80 @@ def test_bottom_up_networks_learn_where_joints_are(
     assert found[-1][1] > max(0.4, found[0][1] + 0.2)
 
 
+class StoppingScenes(Scenes):
+    """Scenes of which one sends Ctrl-C once."""
+
+    stops = True
+
+    def __getitem__(self, index: int) -> Scene:
+        if index == 5 and StoppingScenes.stops:
+            StoppingScenes.stops = False
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().__getitem__(index)
+
+
+def refine(folder: Path, recipe: Recipe, source: Any = None, seed: int = 0, **other: Any) -> list[
+    str
+]:  # fmt: skip
+    """Train a small network to refine poses; return what was said."""
+    source = source or Scenes()
+    return run(folder, recipe, source, small_interacting(seed), held_out=Scenes(8), **other)
+
+
+def test_refining_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    recipe = small_recipe("pi-net-synthcrowd", batch_size=3, falls=())
+    said = refine(tmp_path / "whole", recipe, save_every=2)
+    assert "12 images x 1.5 epochs in batches of 3 images, on cpu" in said[0]
+    assert " persons/s  " in said[1]
+    with pytest.raises(TrainingInterruptedError):
+        refine(tmp_path / "parts", recipe, StoppingScenes(), save_every=2)
+    refine(tmp_path / "parts", recipe, seed=9, resume=True, save_every=2, n_workers=1)
+    one, two = (tmp_path / name / "weights.safetensors" for name in ("whole", "parts"))
+    assert one.read_bytes() == two.read_bytes()
+    rates = [float(row["learning_rate"]) for row in rows(tmp_path / "whole")]
+    first, last = recipe.learning_rate, recipe.end_rate
+    assert last is not None
+    wanted = [min(1, (n + 1) / 2) * (last + (first - last) * (1 - n / 6) ** 0.9) for n in range(6)]
+    assert rates == pytest.approx(wanted, rel=1e-5)
+
+
+def test_refined_poses_become_better_than_those_they_were_made_of(tmp_path: Path) -> None:
+    recipe = small_recipe(
+        "pi-net-synthcrowd", epochs=40, falls=(), batch_size=4, mirrors=False, learning_rate=2e-3
+    )
+    said = refine(tmp_path, recipe, save_every=60, log_every=30)
+    looks = [
+        re.fullmatch(r"held out: loss \S+  accuracy \S+  MPJPE, mm: (\S+)  before: (\S+)", line)
+        for line in said
+    ]
+    figures = [[float(value) for value in look.groups()] for look in looks if look]
+    assert len(figures) == 2
+    after, before = figures[-1]
+    assert before == figures[0][1]
+    # A normal error of 50 mm for each coordinate of joint and root.
+    assert 80 < before < 120
+    assert after < 0.7 * before
+
+
+def test_weights_are_written_in_the_type_that_the_recipe_says(tmp_path: Path) -> None:
+    recipe = small_recipe("pi-net-synthcrowd", batch_size=3, falls=())
+    assert recipe.stored == "float16"
+    refine(tmp_path / "half", recipe)
+    refine(tmp_path / "whole", replace(recipe, stored="float32"))
+    half, whole = small_interacting(1), small_interacting(2)
+    for name, network in (("half", half), ("whole", whole)):
+        load_checkpoint(network, tmp_path / name / "weights.safetensors", "pi-net")
+    with safetensors.safe_open(tmp_path / "half/weights.safetensors", "pt") as file:
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
+    trained = whole.state_dict()
+    for name, value in half.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, trained[name].half().float())
+    assert (tmp_path / "half/weights.safetensors").stat().st_size < 0.55 * (
+        tmp_path / "whole/weights.safetensors"
+    ).stat().st_size
+
+
 # Recorded before batches could be whole images: the streams of these methods stay as they were.
 @pytest.mark.parametrize(
     ("name", "wanted"),
@@ -255,6 +338,8 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path) -> None:
         run(tmp_path)
     with pytest.raises(UsageError, match="is of another training"):
         run(tmp_path, replace(RECIPE, seed=1), resume=True)
+    with pytest.raises(UsageError, match="is of a training on toy, version 1; now there would be"):
+        run(tmp_path, source=Scenes(), resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"PK nonsense")
     with pytest.raises(InputError, match=r"checkpoint\.pt is no checkpoint or damaged"):
         run(tmp_path, resume=True)

@@ -18,7 +18,9 @@ from predictors.networks.i2r import TwoStageI2RNet
 from predictors.networks.mipnet import MIMB
 from predictors.networks.pinet import PINet
 from predictors.training.bottomup_recipes import BOTTOM_UP
+from predictors.training.pose_recipes import POSES
 from predictors.training.recipes import RECIPES, find_recipe
+from predictors.training.space_recipes import IN_SPACE
 from predictors.training.start import begin_network, first_weights
 from predictors.training.topdown_recipes import TOP_DOWN
 
@@ -95,10 +97,12 @@ def test_full_size_mipnet_starts_from_hrnets_file(
 
 
 def test_recipes_name_what_there_is() -> None:
-    assert (len(TOP_DOWN), len(BOTTOM_UP)) == (17, 20)
-    assert len(RECIPES) == 37
+    assert (len(TOP_DOWN), len(BOTTOM_UP), len(IN_SPACE)) == (17, 20, 2)
+    # No two have the same name.
+    assert len(RECIPES) == len(TOP_DOWN) + len(BOTTOM_UP) + len(IN_SPACE) + len(POSES)
     for name, recipe in RECIPES.items():
-        assert name in predictor_names()
+        # RootNet is a part of 3DMPPE's predictors.
+        assert name in predictor_names() or name == "3dmppe-rootnet-tiny"
         assert recipe.network in VARIANTS
         assert recipe.start_from is None or recipe.start_from in predictor_names()
         for split in (recipe.data, recipe.held_out):
