@@ -33,6 +33,8 @@ from reports.pose3d_tables import (
 from reports.published import Entry, Published, load_published
 from reports.published_3d import rows_of_methods
 from reports.published_table import published_table
+from reports.refinement_table import refinement_table, scenes_table
+from reports.scene_plot import scene_plot
 from reports.skeleton_plot import worst_persons_plot
 from reports.tables import Table, keypoints_table, metrics_table, skipped_table
 
@@ -133,6 +135,16 @@ class Content:
         """The metrics joint by joint."""
         return joints_table(self.metrics)
 
+    @cached_property
+    def refinement_table(self) -> Table:
+        """The metrics before and after refinement; without rows if nothing was refined."""
+        return refinement_table(self.metrics)
+
+    @cached_property
+    def scenes_table(self) -> Table:
+        """The persons of the scenes before and after refinement; likewise."""
+        return scenes_table(() if self.worst is None else self.worst.scenes)
+
     @property
     def tables(self) -> tuple[Table, ...]:
         """All tables that have files."""
@@ -142,12 +154,18 @@ class Content:
             self.joint_groups_table,
             self.joints_table,
         )
+        if_any = (
+            self.errors_table,
+            self.errors_by_overlap_table,
+            self.refinement_table,
+            self.scenes_table,
+        )
         return (
             self.metrics_table,
             *self.condition_tables.values(),
             self.robustness_table,
             *(only_3d if self.is_3d else (self.keypoints_table,)),
-            *(table for table in (self.errors_table, self.errors_by_overlap_table) if table.cells),
+            *(table for table in if_any if table.cells),
             self.published_table,
             *((self.attention_table,) if self.attention else ()),
         )
@@ -185,6 +203,13 @@ class Content:
         return worst_persons_plot(self.worst.persons, self.run.split.skeleton)
 
     @cached_property
+    def scene_plot(self) -> Plot | None:
+        """Scenes before and after refinement; None if there are none."""
+        if self.worst is None or not self.refinement_table.cells:
+            return None
+        return scene_plot(self.worst.scenes, self.metrics, self.run.split.skeleton, self.images)
+
+    @cached_property
     def attention_plots(self) -> tuple[Plot, ...]:
         """For each image that attention was kept of, what some keypoints attended to."""
         skeleton = self.run.split.skeleton
@@ -209,6 +234,7 @@ class Content:
             self.crowd_plot,
             self.keypoints_plot,
             self.joints_plot,
+            self.scene_plot,
             self.worst_persons_plot,
         )
         found = tuple(plot for plot in further if plot is not None)

@@ -17,6 +17,8 @@ from reports.keypoint_errors import (
     headline,
 )
 from reports.keypoint_errors import TITLE as ERRORS_TITLE
+from reports.refinement_table import LEGEND as REFINEMENT_LEGEND
+from reports.refinement_table import TITLE as REFINEMENT_TITLE
 from reports.wording import (
     AVERAGES_LEGEND,
     JOINT_GROUPS_LEGEND,
@@ -45,6 +47,7 @@ def markdown_page(content: Content) -> str:
     sections = [
         *_summary(content),
         *_crowd(content),
+        *_refinement(content),
         *_pose3d(content),
         *_conditions(content),
         *_keypoints(content),
@@ -60,7 +63,7 @@ def markdown_page(content: Content) -> str:
 def _summary(content: Content) -> list[str]:
     run, metrics = content.run, content.metrics
     return [
-        f"# {markdown_text(run.predictor.card.name)} on {markdown_text(run.split.name)}",
+        f"# {markdown_text(run.predictor.name)} on {markdown_text(run.split.name)}",
         content.metrics_table.markdown(),
         metrics_legend(metrics),
         markdown_text(counts_words(metrics.counts)),
@@ -87,6 +90,17 @@ def _crowd(content: Content) -> list[str]:
         return []
     caption = markdown_text(crowd_caption(content.crowd))
     return ["## In crowds", f"![{CROWD_TITLE}](plots/{CROWD_NAME}.png)", caption]
+
+
+def _refinement(content: Content) -> list[str]:
+    if not content.refinement_table.cells:
+        return []
+    sections = [f"## {REFINEMENT_TITLE}", content.refinement_table.markdown(), REFINEMENT_LEGEND]
+    plot = content.scene_plot
+    if plot is not None:
+        picture = f"![{plot.title}](plots/{plot.name}.png)"
+        sections += [picture, markdown_text(plot.caption), content.scenes_table.folded()]
+    return sections
 
 
 def _pose3d(content: Content) -> list[str]:

@@ -91,7 +91,7 @@ def _difference(measured: float | None, entry: Entry, main: str) -> float | None
 
 def measured_name(run: Run) -> str:
     """Return what a run is called beside published rows."""
-    return f"{run.predictor.card.name} (this run)"
+    return f"{run.predictor.name} (this run)"
 
 
 def _measured_data(

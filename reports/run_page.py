@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.results import Bootstrap, ConditionFacts, Metric, Metrics
 from crowdbench.terminal import UNIT_SIGNS, number
-from reports import keypoint_errors, wording
+from reports import keypoint_errors, refinement_table, wording
 from reports.attention_table import LEGEND as ATTENTION_LEGEND
 from reports.comparison import differences
 from reports.content import Content
@@ -69,12 +69,13 @@ def html_page(content: Content) -> str:
         content=content,
         run=run,
         metrics=metrics,
-        title=f"{run.predictor.card.name} on {run.split.name}",
+        title=f"{run.predictor.name} on {run.split.name}",
         headlines=_headlines(metrics),
         counts=wording.counts_words(metrics.counts),
         conditions=_conditions(content),
         wording=wording,
         errors=keypoint_errors,
+        refinement=refinement_table,
         differences=differences(run, metrics, content.entries),
         without_published=wording.without_published(content),
         papers=wording.papers_words(content),

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from crowdbench.files import FileDigest
+from crowdbench.protocol import BASE
 from crowdbench.record import Run
 from reports.published import Entry
 
@@ -34,13 +35,34 @@ def weights_of(run: Run) -> FileDigest | None:
 
 
 def has_random_weights(run: Run) -> bool:
-    """Return whether the run's network was trained on nothing."""
-    return run.predictor.card.needs_weights and weights_of(run) is None
+    """Return whether the run's network was trained on nothing, or that of its base."""
+    facts = run.predictor
+    base_is_random = (
+        facts.base is not None and facts.base.needs_weights and "base weights" not in facts.inputs
+    )
+    return base_is_random or (facts.card.needs_weights and weights_of(run) is None)
 
 
 def scales_of(run: Run) -> str:
     """Return the scales at which the run's network saw the images; ``1`` where it has no choice."""
     return run.predictor.options.get("scales", "1")
+
+
+def roots_of(run: Run) -> str:
+    """Return from where the roots of poses in space come, of the run or of its base; or ``""``."""
+    options = run.predictor.options
+    return options.get("roots") or options.get(f"{BASE}roots", "")
+
+
+def _is_refined_alike(run: Run, entry: Entry) -> bool:
+    """Return whether a run's poses were refined as the row's, or neither were.
+
+    Poses read from a file may be of any method.
+    """
+    base, there = run.predictor.base, entry.settings.get("refinement")
+    if base is None or not there:
+        return base is None and not there
+    return not base.method or there == f"on {base.method} poses"
 
 
 def _is_as_published(run: Run) -> bool:
@@ -59,20 +81,26 @@ def likeness(run: Run, entry: Entry) -> Likeness:
     """Return whether a row is of the run's method, backbone, input size, test scales and options.
 
     ``maybe`` where card or paper leave one of them open, where it was concluded from other figures,
-    or where the official weights were trained on other data than the row's. Refined poses are
-    another method, and so are options that make another of the run's.
+    or where the official weights were trained on other data than the row's. Poses refined from
+    those of another method, or of none, are another method, and so are options that make another of
+    the run's; from where the roots of poses in space come is like an input size.
     """
     settings, card = entry.settings, run.predictor.card
     has_several = settings.get("test") == "multi-scale"
     if (
         entry.method not in card.published
-        or settings.get("refinement")
+        or not _is_refined_alike(run, entry)
         or scales_of(run) != (_MULTI_SCALE if has_several else "1")
         or not _is_as_published(run)
     ):
         return "other"
     found: Likeness = "maybe" if "method" in entry.inferred else "same"
-    for key, here in (("backbone", card.backbone), ("input_size", card.input_size)):
+    base, facts = run.predictor.base, [("backbone", card.backbone), ("input_size", card.input_size)]
+    if base is not None and not base.method:
+        found = "maybe"
+    if run.split.skeleton.is_3d:
+        facts.append(("roots", roots_of(run)))
+    for key, here in facts:
         there = str(settings.get(key, ""))
         if here and there and here != there:
             return "other"

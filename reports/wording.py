@@ -174,12 +174,13 @@ def method_facts(run: Run) -> dict[str, str]:
         "licence": card.licence,
         "backbone": card.backbone,
         "input size": card.input_size,
+        "refines the poses of": protocol.base,
         "keypoint layouts": ", ".join(card.skeletons),
         "crops": protocol.crops,
         "flip test": protocol.flip_test,
         "decoding": protocol.decoding,
         "precision": protocol.precision,
-        "merging": f"{run.predictor.merging}; {independence}",
+        "merging": f"{protocol.merging}; {independence}",
     }
     return {name: value for name, value in facts.items() if value not in ("", "none", "given")}
 

@@ -18,6 +18,7 @@ _OURS = (
     *("condition-*", "precision-recall", "oks-histogram", "crowd", "keypoints"),
     *("pck-curve", "averages", "sequences", "joint-groups", "joints", "worst-persons"),
     *("attention", "attention-*", "keypoint-errors", "keypoint-errors-*"),
+    *("refinement", "refinement-scenes"),
 )
 
 
@@ -39,9 +40,7 @@ def write_report(folder: RunFolder) -> Path:
     for table in content.tables:
         table.save(report / "tables")
     for plot in content.plots:
-        plot.save(
-            report / "plots", f"{content.run.predictor.card.name} on {content.run.split.name}"
-        )
+        plot.save(report / "plots", f"{content.run.predictor.name} on {content.run.split.name}")
     write_text(report / "report.md", markdown_page(content))
     write_text(report / "index.html", html_page(content))
     _remove_stale(report, content)

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from crowdbench.card import Card, Option, WeightFile
-from predictors import hrnet, mipnet, pinet, simplebaseline
+from predictors import hrnet, mipnet, pinet, pose_interacting, simplebaseline, three_dmppe
 from reports.published import Entry, Source, load_published
 from reports.same_setting import has_random_weights, is_same_setting, likeness
 from tests.reports.records import MIPNET, make_network_run, make_run
@@ -165,6 +165,37 @@ def test_a_row_whose_setting_is_in_doubt_is_not_of_the_same(changes: Any) -> Non
     assert not is_same_setting(make_network_run(), make_entry(**changes))
 
 
+REPLAYED = Card("replay", "")
+
+
+@pytest.mark.parametrize(
+    ("base", "options", "of_3dmppe", "of_pi_net"),
+    [
+        (None, {"roots": "gt"}, "maybe", "other"),
+        (None, {"roots": "rootnet"}, "other", "other"),
+        (three_dmppe.ThreeDMPPE.card, {"base.roots": "gt"}, "other", "maybe"),
+        (three_dmppe.ThreeDMPPE.card, {"base.roots": "rootnet"}, "other", "other"),
+        (REPLAYED, {}, "other", "maybe"),
+        (replace(REPLAYED, method="XNect"), {}, "other", "other"),
+    ],
+)
+def test_refined_poses_are_held_against_those_refined_from_the_same_method(
+    base: Card | None, options: dict[str, str], of_3dmppe: str, of_pi_net: str
+) -> None:
+    # No paper says which network and crops 3DMPPE had, so that nothing is certain.
+    kind = three_dmppe.ThreeDMPPE if base is None else pose_interacting.PINet
+    usual = {"order": "near-to-far", "distance": "boxes"} if base is not None else {}
+    run = make_network_run(kind.card, split="mupots", skeleton="mupots-17", images=8320,
+                           **usual, **options)  # fmt: skip
+    run = replace(run, predictor=replace(run.predictor, base=base))
+    found = {
+        method: {likeness(run, e) for e in load_published("mupots").main_entries
+                 if e.method == method}
+        for method in ("3dmppe", "pi-net-3d")
+    }  # fmt: skip
+    assert found == {"3dmppe": {of_3dmppe}, "pi-net-3d": {of_pi_net}}
+
+
 def test_a_doubtful_figure_leaves_the_setting_as_it_is() -> None:
     assert is_same_setting(make_network_run(), make_entry(doubtful=("AP",)))
 
@@ -173,5 +204,10 @@ def test_random_weights_are_no_papers_setting() -> None:
     run = make_network_run(weights=None)
     assert has_random_weights(run)
     assert not is_same_setting(run, make_entry())
+    refined = make_network_run(pose_interacting.PINet.card)
+    facts = replace(refined.predictor, base=three_dmppe.ThreeDMPPE.card)
+    assert has_random_weights(replace(refined, predictor=facts))
+    inputs = facts.inputs | {"base weights": facts.inputs["weights"]}
+    assert not has_random_weights(replace(refined, predictor=replace(facts, inputs=inputs)))
     assert not has_random_weights(make_network_run())
     assert not has_random_weights(make_run())
