@@ -8,8 +8,11 @@ TINY_WITHOUT_BOXES := pinet-tiny dekr-tiny grm-tiny
 PARTITIONS := spm-tiny pinet-tiny-head pinet-tiny-part-small pinet-tiny-keypoint
 GRAPHS := pinet-tiny-no-graph pinet-tiny-static-graph
 MODULES := grm-tiny-plain grm-tiny-grm grm-tiny-mfa
+INTERACTIONS := unidirectional-no-attention unidirectional no-attention
+UNITS := gcn lstm-2 lstm-3 lstm-4 gru-2 gru-4
 # Of all trainings of `make ablations`; EPOCHS=0.2 tries them out.
 EPOCHS ?= 1
+ONLY_POSES := --no-report --conditions none --bootstrap off --overwrite
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +22,7 @@ NEEDS := crowdbench needs Python 3.11 or newer with venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo compare ablations test lint gate format bench clean
+.PHONY: help demo compare ablations refine interactions test lint gate format bench clean
 
 help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -50,6 +53,32 @@ ablations: $(VENV)/.runtime ## Train and compare the rows of PINet's Table 1 and
 	$(BIN)/crowdbench compare $(GRAPHS:%=runs/ablations/%) runs/ablations/pinet-tiny --output runs/ablations/graphs
 	$(BIN)/crowdbench compare $(MODULES:%=runs/ablations/%) runs/ablations/grm-tiny --output runs/ablations/modules
 
+refine: $(VENV)/.runtime ## Compare a small 3DMPPE with what PI-Net makes of its poses, in space
+	$(BIN)/crowdbench run --predictor 3dmppe-tiny --split synthcrowd-3d-test --overwrite --output runs/refined/3dmppe-tiny
+	$(BIN)/crowdbench run --predictor pi-net-synthcrowd --base replay --split synthcrowd-3d-test \
+		--predictions runs/refined/3dmppe-tiny/predictions.json --overwrite --output runs/refined/pi-net-synthcrowd
+	$(BIN)/crowdbench compare runs/refined/3dmppe-tiny runs/refined/pi-net-synthcrowd \
+		--allow-mixed --output runs/refined/comparison
+
+interactions: refine ## Train and compare the rows of PI-Net's Tables 4 to 6 on a small 3DMPPE's poses: an hour
+	$(BIN)/crowdbench run --predictor 3dmppe-tiny --split synthcrowd-3d-train --limit 8000 $(ONLY_POSES) \
+		--output runs/refined/train
+	$(BIN)/crowdbench run --predictor 3dmppe-tiny --split synthcrowd-3d-val $(ONLY_POSES) --output runs/refined/val
+	for name in synthcrowd $(INTERACTIONS) $(UNITS); do \
+		test -e runs/training/pi-net-$$name/weights.safetensors || \
+		$(BIN)/python -m predictors.training pi-net-$$name --resume --poses runs/refined/train/predictions.json \
+		--held-out-poses runs/refined/val/predictions.json || exit; \
+		$(BIN)/crowdbench run --predictor pi-net-$$name --base replay --split synthcrowd-3d-test \
+		--predictions runs/refined/3dmppe-tiny/predictions.json --no-report --overwrite \
+		--weights runs/training/pi-net-$$name/weights.safetensors --output runs/refined/ablations/$$name || exit; done
+	$(BIN)/crowdbench ablate --predictor pi-net-synthcrowd --base replay --split synthcrowd-3d-test --vary order \
+		--predictions runs/refined/3dmppe-tiny/predictions.json \
+		--weights runs/training/pi-net-synthcrowd/weights.safetensors --output runs/refined/ablations/order
+	$(BIN)/crowdbench compare $(INTERACTIONS:%=runs/refined/ablations/%) runs/refined/ablations/synthcrowd \
+		--output runs/refined/ablations/interactions
+	$(BIN)/crowdbench compare $(UNITS:%=runs/refined/ablations/%) runs/refined/ablations/synthcrowd \
+		--output runs/refined/ablations/units
+
 test: $(VENV)/.test ## Run the tests, on up to 4 cores; ARGS="-k name" goes to pytest
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
 
@@ -77,11 +106,12 @@ bench: $(VENV)/.test ## Measure the speed beside official tools and bare network
 	$(BIN)/python tests/benchmarks/fusion.py
 	$(BIN)/python tests/benchmarks/synthcrowd.py
 	$(BIN)/python tests/benchmarks/pose3d.py
+	$(BIN)/python tests/benchmarks/interacting.py
 	$(BIN)/python tests/benchmarks/bootstrap.py
 
 clean: ## Remove the environment, builds, caches, and the demo's run and images
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf runs/mipnet-tiny@synthcrowd-test runs/detected runs/ablations runs/gate data/synthcrowd
+	rm -rf runs/mipnet-tiny@synthcrowd-test runs/detected runs/ablations runs/refined runs/gate data/synthcrowd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, in steps; the files stand for steps that are done.
