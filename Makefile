@@ -55,10 +55,9 @@ ablations: $(VENV)/.runtime ## Train and compare the rows of PINet's Table 1 and
 
 refine: $(VENV)/.runtime ## Compare a small 3DMPPE with what PI-Net makes of its poses, in space
 	$(BIN)/crowdbench run --predictor 3dmppe-tiny --split synthcrowd-3d-test --overwrite --output runs/refined/3dmppe-tiny
-	$(BIN)/crowdbench run --predictor pi-net-synthcrowd --base replay --split synthcrowd-3d-test \
-		--predictions runs/refined/3dmppe-tiny/predictions.json --overwrite --output runs/refined/pi-net-synthcrowd
-	$(BIN)/crowdbench compare runs/refined/3dmppe-tiny runs/refined/pi-net-synthcrowd \
-		--allow-mixed --output runs/refined/comparison
+	$(BIN)/crowdbench run --predictor pi-net-synthcrowd --base 3dmppe-tiny --split synthcrowd-3d-test --overwrite \
+		--output runs/refined/pi-net-synthcrowd
+	$(BIN)/crowdbench compare runs/refined/3dmppe-tiny runs/refined/pi-net-synthcrowd --output runs/refined/comparison
 
 interactions: refine ## Train and compare the rows of PI-Net's Tables 4 to 6 on a small 3DMPPE's poses: an hour
 	$(BIN)/crowdbench run --predictor 3dmppe-tiny --split synthcrowd-3d-train --limit 8000 $(ONLY_POSES) \
@@ -73,7 +72,7 @@ interactions: refine ## Train and compare the rows of PI-Net's Tables 4 to 6 on 
 		--weights runs/training/pi-net-$$name/weights.safetensors --output runs/refined/ablations/$$name || exit; done
 	$(BIN)/crowdbench ablate --predictor pi-net-synthcrowd --base replay --split synthcrowd-3d-test --vary order \
 		--predictions runs/refined/3dmppe-tiny/predictions.json \
-		--weights runs/training/pi-net-synthcrowd/weights.safetensors --output runs/refined/ablations/order
+		--weights runs/training/pi-net-synthcrowd/weights.safetensors --overwrite --output runs/refined/ablations/order
 	$(BIN)/crowdbench compare $(INTERACTIONS:%=runs/refined/ablations/%) runs/refined/ablations/synthcrowd \
 		--output runs/refined/ablations/interactions
 	$(BIN)/crowdbench compare $(UNITS:%=runs/refined/ablations/%) runs/refined/ablations/synthcrowd \

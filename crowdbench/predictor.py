@@ -37,8 +37,9 @@ class Request:
         precision: ``fp32``, ``bf16`` or ``fp16``, what a network is to compute in.
         options: what the user chose by ``--option``, of the options on the card; their values are
             the predictor's to check.
+        weights: the file that `Predictor.load` will be given; None for random ones or none.
         base: of a refiner, the predictor whose poses it starts from, made and not loaded.
-        base_weights: the file that `base` is to load, or None as `Predictor.load` has it.
+        base_weights: likewise, of `base`.
     """
 
     split: Split
@@ -47,6 +48,7 @@ class Request:
     ignore_unknown_images: bool = False
     precision: str = "fp32"
     options: Mapping[str, str] = field(default_factory=dict)
+    weights: Path | None = None
     base: Predictor | None = None
     base_weights: Path | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crowdbench.card import Card
+from crowdbench.card import Card, Option
 from crowdbench.errors import UnknownNameError, UsageError
 
 
@@ -40,3 +40,16 @@ def parse_options(card: Card, texts: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--option {name} is given twice: {chosen[name]} and {value}")
         chosen[name] = value
     return chosen
+
+
+def check_choice(option: Option, value: str) -> None:
+    """Refuse a value that is none of an option's forms, where these are all of its values.
+
+    Raises:
+        UsageError: if it is not.
+    """
+    if value not in option.values:
+        raise UsageError(
+            f"--option {option.name}={value}: expected {', '.join(option.values[:-1])} or "
+            f"{option.values[-1]}"
+        )

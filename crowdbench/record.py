@@ -69,6 +69,14 @@ class PredictorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The predictor's name, of a refiner with its base's, e.g. ``pi-net+3dmppe``."""
         return self.card.name if self.base is None else f"{self.card.name}+{self.base.name}"
 
+    @property
+    def maker(self) -> Card:
+        """The card of who makes the poses: of a refiner its base's, whose network sees the images.
+
+        Backbone and input size of a run stand here, whether its poses are refined or not.
+        """
+        return self.card if self.base is None else self.base
+
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Content of ``run.json``: what was asked, every default resolved.
@@ -111,7 +119,8 @@ class Speed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         latency_ms: median time of `Predictor.predict` for one box (or image), with all that belongs
             to it, after warming up; or null.
         latency_runs: how many times it was taken.
-        parameters: of the network, trainable; null where not known.
+        parameters: of the network, trainable; of a refiner, its own and its base's together, as are
+            the next two; null where not known.
         multiply_adds: see `crowdbench.predictor.Cost`; null where not known.
         gflops: likewise.
     """

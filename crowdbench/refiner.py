@@ -7,6 +7,7 @@ and what comes of it is a predictor like any other. docs/predictors.md has a com
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,7 +22,7 @@ from crowdbench.datasets.split import Split
 from crowdbench.errors import UsageError
 from crowdbench.files import FileDigest
 from crowdbench.merging import AS_THEY_ARE, final_poses
-from crowdbench.predictor import Batch, Predictor, Request
+from crowdbench.predictor import Batch, Cost, Predictor, Request
 from crowdbench.protocol import BASE
 from crowdbench.registry import load_predictor, predictor_names
 from crowdbench.running.returned import join_batches, predict_checked
@@ -116,7 +117,7 @@ class Refiner(Predictor):
         return poses if batch.boxes is not None else replace(poses, box_scores=None)
 
     def predict(self, batch: Batch) -> Poses:
-        """Return the refined poses of a batch, with `Poses.base_joints_mm`.
+        """Return the refined poses of a batch, with what their joints and keypoints were before.
 
         Raises:
             UsageError: if `refine` does not give back the poses it was given.
@@ -124,13 +125,34 @@ class Refiner(Predictor):
         poses = self.base_poses(batch)
         if not len(poses):
             return poses
-        refined = self.refine(batch.split, poses)
+        # A copy, so that what `refine` writes into its arrays leaves those before alone.
+        refined = self.refine(batch.split, poses.take(np.arange(len(poses))))
         if (found := _fault(refined, poses)) is not None:
             raise UsageError(
                 f"predictor {self.card.name}: refine returned {found}, expected one pose for each "
                 f"of the {len(poses):,} it was given, in their order"
             )
-        return replace(refined, base_joints_mm=poses.joints_mm)
+        return replace(refined, base_joints_mm=poses.joints_mm, base_keypoints=poses.keypoints)
+
+    def cost(self) -> Cost | None:
+        """Return what a pose costs: the base's network and the refiner's own together.
+
+        A base without weights has no network. None where one of the two is not known.
+        """
+        own, base = self.own_cost(), self.base.cost()
+        if own is None or not self.base.card.needs_weights:
+            return own
+        if base is None:
+            return None
+        return Cost(
+            own.parameters + base.parameters,
+            own.multiply_adds + base.multiply_adds,
+            own.gflops + base.gflops,
+        )
+
+    def own_cost(self) -> Cost | None:
+        """Return what the refiner's own network costs, or None where that is not known."""
+        return None
 
     @abstractmethod
     def refine(self, split: Split, poses: Poses) -> Poses:
@@ -140,7 +162,8 @@ class Refiner(Predictor):
 
         Args:
             split: the split.
-            poses: at least one; final ones of all images of a batch, ascending by image.
+            poses: at least one; final ones of all images of a batch, ascending by image. Arrays of
+                its own, which it may write into.
         """
 
 
@@ -246,6 +269,9 @@ def make(kind: type[Predictor], request: Request) -> Predictor:
     Args:
         kind: the class, as `choose_predictor` gives it.
         request: without base; the base's options among the others.
+
+    Raises:
+        UsageError: if either can't be made of it; of the base, with its options as they are typed.
     """
     composition = composition_of(kind)
     if composition is None:
@@ -253,8 +279,20 @@ def make(kind: type[Predictor], request: Request) -> Predictor:
     chosen = request.options
     of_base = {k.removeprefix(BASE): v for k, v in chosen.items() if k.startswith(BASE)}
     own = {k: v for k, v in chosen.items() if not k.startswith(BASE)}
-    base = composition.base(replace(request, options=of_base, base_weights=None))
+    asked = replace(request, options=of_base, weights=request.base_weights, base_weights=None)
+    try:
+        base = composition.base(asked)
+    except UsageError as error:
+        raise UsageError(_said_of_base(composition.base.card, str(error))) from None
     return kind(replace(request, options=own, predictions=None, base=base))
+
+
+def _said_of_base(card: Card, message: str) -> str:
+    """Return a message of the base's, whose options are given as ``base.NAME``."""
+    for option in card.options:
+        said = rf"--option {re.escape(option.name)}(?![\w.-])"
+        message = re.sub(said, f"--option {BASE}{option.name}", message)
+    return f"--base {card.name}: {message}"
 
 
 def _reduced(

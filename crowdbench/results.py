@@ -1,4 +1,4 @@
-"""What scoring finds, as the record keeps it: every number, and the images to draw."""
+"""What scoring finds, as the record keeps it: every number, and what reports draw."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from crowdbench.drawn_2d import CrowdImages, DrawnImage
+from crowdbench.drawn_3d import DrawnPerson3D, DrawnScene3D
 from crowdbench.protocol import Protocol
-from crowdbench.refinement import DrawnScene3D, Point3D, Refinement
+from crowdbench.refinement import Refinement
 
 Breakdown = dict[str, float | None]
 # Ways to average 3D metrics: over the values of sequences or frames, or over every person.
@@ -368,104 +370,6 @@ class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pose3d: Pose3DFacts | None = None
     bootstrap: Bootstrap | None = None
     keypoint_errors: KeypointErrors | None = None
-
-
-class DrawnPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An annotated person of an image that is shown.
-
-    Attributes:
-        keypoints: K of x, y in pixels, and visibility 0, 1, 2.
-        box: xywh in pixels.
-        is_evaluated: false for crowd regions and persons without counted keypoints.
-        oks: the best OKS any pose reaches with the person; null when it is not evaluated.
-    """
-
-    keypoints: tuple[tuple[float, float, int], ...]
-    box: tuple[float, float, float, float]
-    is_evaluated: bool
-    oks: float | None
-
-
-class DrawnPose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A pose of an image that is shown.
-
-    Attributes:
-        keypoints: K of x, y in pixels.
-        score: of the pose.
-        is_match: whether it is a true positive at OKS 0.50.
-    """
-
-    keypoints: tuple[tuple[float, float], ...]
-    score: float
-    is_match: bool
-
-
-class DrawnImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An image that is shown, with all that is drawn on it.
-
-    Attributes:
-        image_id: its id in the annotation file.
-        file_name: as the annotation file gives it.
-        size: width and height in pixels; 0 where the file does not say.
-        mean_oks: over its evaluated persons, of the best OKS any pose reaches with each.
-        persons: all annotated persons.
-        poses: the poses that count, the best score first.
-    """
-
-    image_id: int
-    file_name: str
-    size: tuple[int, int]
-    mean_oks: float
-    persons: tuple[DrawnPerson, ...]
-    poses: tuple[DrawnPose, ...]
-
-
-class CrowdImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Images that stand for the crowds of a split; annotations alone decide which.
-
-    An image's overlap is the mean, over its evaluated persons, of the highest IoU of the person's
-    box with that of another evaluated person.
-
-    Attributes:
-        n_overlapping: images whose overlap is not 0.
-        n_crowded: those of them with the largest overlap, from which the images were taken.
-        least_overlap: the smallest overlap of these.
-        mean_oks: the mean of the mean OKS of these.
-        images: at equal steps through them, the most crowded first.
-    """
-
-    n_overlapping: int
-    n_crowded: int
-    least_overlap: float
-    mean_oks: float
-    images: tuple[DrawnImage, ...]
-
-
-class DrawnPerson3D(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person whose pose in space is shown beside the annotated one.
-
-    Joints are in millimetres from the person's own root, in the axes of the camera: x right, y
-    down, z away from it.
-
-    Attributes:
-        person_id: id of the annotation.
-        image_id: id of the image.
-        file_name: of the image, as the annotation file gives it.
-        sequence: that the image belongs to.
-        error_mm: mean distance of the scored joints, as MPJPE_mm takes it.
-        truth: K annotated joints.
-        predicted: K predicted joints.
-        is_occluded: K, whether each joint is labelled as occluded.
-    """
-
-    person_id: int
-    image_id: int
-    file_name: str
-    sequence: str
-    error_mm: float
-    truth: tuple[Point3D, ...]
-    predicted: tuple[Point3D, ...]
-    is_occluded: tuple[bool, ...]
 
 
 class WorstImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -129,6 +129,13 @@ class Images:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def n_without_camera(self) -> int:
+        """How many images there are of which the camera is not known."""
+        if self.intrinsics is None:
+            return len(self)
+        return int(np.isnan(self.intrinsics).any(axis=1).sum())
+
     def take_images(self, n_images: int) -> Images:
         """Return the first `n_images` images."""
         return replace(
@@ -200,6 +207,7 @@ class Poses:
             None where nothing says so.
         ranks: (D,) float64, what merging chooses by where that is not the score; or None.
         base_joints_mm: (D, K, 3) float64 mm, the `joints_mm` that a refiner started from, or None.
+        base_keypoints: (D, K, 2) float64 pixels, likewise the `keypoints`, or None.
     """
 
     image_index: Array
@@ -215,6 +223,7 @@ class Poses:
     person_ids: Array | None = None
     ranks: Array | None = None
     base_joints_mm: Array | None = None
+    base_keypoints: Array | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -42,7 +42,7 @@ def find_weights(
             than the predictor's first one the layout's name is added, ``NAME-crowdpose-14``. Last
             comes the file that ships with a package, for the predictors that have one.
         alias: another name for the predictor, which the file may have as well.
-        flag: the option of the command that names the file.
+        flag: the option of the command that names the file; empty where there is none.
 
     Raises:
         MissingError: if there is no file; the message says where it was looked for and where to get
@@ -64,19 +64,20 @@ def find_weights(
             path = Path(folder) / name
             if os.path.isfile(path):
                 return Weights(path, digest_of_file(path))
+    then = f"{flag} FILE, or " if flag else ""
     shipped = _shipped(card, skeleton)
     if shipped is not None:
         if os.path.isfile(shipped):
             return Weights(shipped, digest_of_file(shipped))
         raise MissingError(
             f"weights of {card.name} for {skeleton}: {shipped} is not there, which ships with the "
-            f"package: install it again\nor {_advice(card, skeleton)}; then {flag} FILE"
+            f"package: install it again\nor {_advice(card, skeleton)}; then {then}put it into "
+            f"${WEIGHTS_VARIABLE}"
         )
     where = f"{names[0]} is not in {folder}" if folder else f"{WEIGHTS_VARIABLE} is not set"
     raise MissingError(
         f"weights of {card.name} for {skeleton}: {where}\n"
-        f"{_advice(card, skeleton)}; then {flag} FILE, or put it into ${WEIGHTS_VARIABLE} as "
-        f"{names[0]}"
+        f"{_advice(card, skeleton)}; then {then}put it into ${WEIGHTS_VARIABLE} as {names[0]}"
     )
 
 

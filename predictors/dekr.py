@@ -23,11 +23,12 @@ from crowdbench.errors import MissingError, UsageError
 from crowdbench.files import FileDigest, digest_of_file
 from crowdbench.merging import AS_THEY_ARE, Merging, final_poses
 from crowdbench.predictor import Request
+from crowdbench.predictor_options import check_choice
 from crowdbench.structures import Array, Poses
 from crowdbench.weights import WEIGHTS_VARIABLE
 from predictors.bottomup.found import Found
 from predictors.bottomup.merging import merging_of, merging_option
-from predictors.bottomup.predictor import SCALES, BottomUp, Method, View, check_choice, in_full
+from predictors.bottomup.predictor import SCALES, BottomUp, Method, View, in_full
 from predictors.family import Family, make_variant
 
 if TYPE_CHECKING:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from crowdbench.card import Option
 from crowdbench.predictor import Request
+from crowdbench.predictor_options import check_choice
 from predictors.bottomup.found import Found
 from predictors.bottomup.merging import FUSION, merging_of, merging_option
 from predictors.bottomup.partitions import find_partition
-from predictors.bottomup.predictor import SCALES, BottomUp, Method, View, check_choice, in_full
+from predictors.bottomup.predictor import SCALES, BottomUp, Method, View, in_full
 from predictors.family import Family, make_variant
 
 if TYPE_CHECKING:

@@ -35,17 +35,18 @@ import numpy as np
 from crowdbench.card import Card
 from crowdbench.datasets.split import Split
 from crowdbench.predictor import Cost, Request
+from crowdbench.predictor_options import check_choice
 from crowdbench.refiner import Refiner
-from crowdbench.structures import Array, Poses
+from crowdbench.structures import Array, Images, Poses
 from crowdbench.weights import official_weights
 from predictors.network_predictor import NetworkPredictor
 from predictors.space.ordering import (
     BOXES,
     DISTANCE,
+    NEAR,
     NOBODY,
     ORDER,
     as_annotated,
-    chosen,
     points_of,
     sequences,
 )
@@ -78,14 +79,17 @@ class PoseInteracting(Refiner, NetworkPredictor):
         Raises:
             UsageError: if an option has a value that it can't have.
         """
-        self._order = chosen(ORDER, request.options)
-        self._distance = chosen(DISTANCE, request.options)
+        self._order = request.options.get(ORDER.name, NEAR)
+        check_choice(ORDER, self._order)
+        self._distance = request.options.get(DISTANCE.name, BOXES)
+        check_choice(DISTANCE, self._distance)
         NetworkPredictor.__init__(self, request, self.network_name)
         Refiner.__init__(
             self,
             request,
             options={ORDER.name: self._order, DISTANCE.name: self._distance},
             precision=request.precision,
+            notes=_camera_notes(request.split.images),
         )
 
     def load(self, device: str, weights: Path | None) -> None:
@@ -103,8 +107,8 @@ class PoseInteracting(Refiner, NetworkPredictor):
 
         return create(self.network_name)
 
-    def cost(self) -> Cost:
-        """Return parameters, and multiply-adds of one pass over two persons; without the base."""
+    def own_cost(self) -> Cost:
+        """Return parameters, and multiply-adds of one pass over two persons."""
         import torch
 
         from predictors.networks.cost import cost_of
@@ -164,6 +168,16 @@ def _seen(split: Split, poses: Poses, joints: Array) -> Array:
     is_seen = np.isfinite(cameras).all(-1, keepdims=True) & (depths >= _NEAREST)
     planar = joints[..., :2] / np.where(is_seen, depths, 1.0)
     return np.where(is_seen, cameras[..., :2] * planar + cameras[..., 2:], poses.keypoints)
+
+
+def _camera_notes(images: Images) -> tuple[str, ...]:
+    """Return what to say about images whose camera is not known: nothing or one sentence."""
+    n = images.n_without_camera
+    note = (
+        f"the camera of {n:,} of {len(images):,} images is not known: the keypoints there are the "
+        "base's, not those of the refined joints"
+    )
+    return (note,) if n else ()
 
 
 def _variant(

@@ -22,6 +22,7 @@ import numpy as np
 from crowdbench.card import Card, Option
 from crowdbench.errors import UsageError
 from crowdbench.predictor import Batch, Cost, Request, Settings, poses_of
+from crowdbench.predictor_options import check_choice
 from crowdbench.skeletons import MUPOTS_17
 from crowdbench.structures import Array, Boxes, Images, Poses
 from crowdbench.weights import official_weights
@@ -37,7 +38,7 @@ from predictors.space.decoding import (
     to_camera,
     to_image,
 )
-from predictors.space.root_net import RootNet
+from predictors.space.root_net import RootFinder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 # Boxes that a CPU computes at once: sums of other numbers of images may be in another order, and
 # poses would depend on the batch size.
 _AT_ONCE_ON_CPU = 4
-# On an accelerator: the volumes of a crop and of its mirror image take 44 MB each in fp32.
+# On an accelerator: the volumes of a crop and of its mirror image take 44 MB in fp32.
 _AT_ONCE = 32
 
 # Pixels of a crop for each of a map.
@@ -107,6 +108,8 @@ class ThreeDMPPE(NetworkPredictor):
         Raises:
             UsageError: if the option ``roots`` is none of its values, or the boxes don't have such
                 roots.
+            MissingError: if RootNet is needed and its weights are not there; without weights for
+                PoseNet it does without, too.
         """
         assert request.boxes is not None
         boxes, split = request.boxes, request.split
@@ -117,12 +120,13 @@ class ThreeDMPPE(NetworkPredictor):
         self._n_bins = int(variant.config["n_bins"])
         self._is_enlarged = boxes.source != "gt" and boxes.roots_mm is not None
         self._roots = _roots_to_take(request.options.get(ROOTS.name), boxes)
-        self._root_net: RootNet | None = None
+        self._root_net: RootFinder | None = None
         inputs = {}
         if self._roots == _ROOTNET:
-            self._root_net = RootNet(self.rootnet, split.skeleton.name)
-            if self._root_net.found is not None and self._root_net.found.digest is not None:
-                inputs["rootnet"] = self._root_net.found.digest
+            is_random = request.weights is None
+            self._root_net = RootFinder(self.rootnet, split.skeleton.name, is_random)
+            if self._root_net.weights.digest is not None:
+                inputs["rootnet"] = self._root_net.weights.digest
         self.settings = Settings(
             boxes=boxes.source,
             scores="box",
@@ -149,14 +153,12 @@ class ThreeDMPPE(NetworkPredictor):
     def load(self, device: str, weights: Path | None) -> None:
         """Make PoseNet, and RootNet where it is needed.
 
-        RootNet's weights are found by its name; without weights for PoseNet it does without, too.
-
         Raises:
             MissingError, InputError: if a file is not there or fits another network.
         """
         super().load(device, weights)
         if self._root_net is not None:
-            self._root_net.load(device, self._type, may_be_random=weights is None)
+            self._root_net.load(device, self._type)
 
     def prepare(self, image: Array, boxes: Boxes | None) -> dict[str, Array]:
         """Return the crops of an image's boxes, with their rows, boxes and the image's size.
@@ -304,8 +306,7 @@ def _roots_to_take(asked: str | None, boxes: Boxes) -> str:
         there = _GT if boxes.source == "gt" else _FILE
     if asked is None:
         return there
-    if asked not in ROOTS.values:
-        raise UsageError(f"--option roots is {asked!r}, expected {_GT}, {_FILE} or {_ROOTNET}")
+    check_choice(ROOTS, asked)
     if asked in (_ROOTNET, there):
         return asked
     if asked == _GT:
@@ -321,8 +322,7 @@ def _roots_to_take(asked: str | None, boxes: Boxes) -> str:
 
 def _camera_notes(images: Images) -> tuple[str, ...]:
     """Return what to say about images whose camera is not known: nothing or one sentence."""
-    known = images.intrinsics
-    n = len(images) if known is None else int(np.isnan(known).any(axis=1).sum())
+    n = images.n_without_camera
     note = (
         f"the camera of {n:,} of {len(images):,} images is not known: a focal length of "
         f"{ASSUMED_FOCAL:g} px and the centre of the image are assumed"

@@ -27,12 +27,12 @@ _NOT_RECORDED = (
 
 def differences(run: Run, metrics: Metrics, entries: Sequence[Entry]) -> list[str]:
     """Return what to know before a measured row is compared with published ones, as sentences."""
-    found, card = obstacles(run, metrics), run.predictor.card
+    found, maker = obstacles(run, metrics), run.predictor.maker
     boxes = (
         f"Boxes of this run: {_boxes_words(run)}. Boxes of the published rows: "
         f"{_boxes_counts(entries)}. Figures on different boxes are not comparable."
     )
-    if not card.backbone and not card.input_size:
+    if not maker.backbone and not maker.input_size:
         return [*found, boxes, _NOT_RECORDED]
     network = _network_words(run, entries)
     main = main_metric(metrics.metrics)
@@ -108,14 +108,14 @@ def _boxes_counts(entries: Sequence[Entry]) -> str:
 
 def _network_words(run: Run, entries: Sequence[Entry]) -> str:
     """Say what the network is, and which rows are of the same, or may be."""
-    card = run.predictor.card
+    maker = run.predictor.maker
     same, maybe = (
         _row_words([entry for entry in entries if likeness(run, entry) == degree])
         for degree in ("same", "maybe")
     )
     words = (
-        f"Backbone of this run: {card.backbone or 'not recorded'}; input size: "
-        f"{card.input_size or 'not recorded'}. "
+        f"Backbone of this run: {maker.backbone or 'not recorded'}; input size: "
+        f"{maker.input_size or 'not recorded'}. "
         "Published rows of the same method, backbone, input size, test scales and options: "
         f"{same or 'none'}."
     )

@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from crowdbench.attention import attention_paths, read_attention
+from crowdbench.drawn_2d import CrowdImages
 from crowdbench.errors import CrowdbenchError
 from crowdbench.record import Environment, Run, RunFolder
-from crowdbench.results import CrowdImages, Metrics, WorstImages
+from crowdbench.results import Metrics, WorstImages
 from reports.attention_figure import attention_plot
 from reports.attention_shown import ShownAttention, shown_attention
 from reports.attention_table import attention_table

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from crowdbench.results import CrowdImages, DrawnImage, DrawnPerson
+from crowdbench.drawn_2d import CrowdImages, DrawnImage, DrawnPerson
 from crowdbench.skeletons import Skeleton
 from reports.figure import DPI, FONT_SIZE, MUTED, SMALL, style
 from reports.photo_panel import (

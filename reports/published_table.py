@@ -97,14 +97,14 @@ def measured_name(run: Run) -> str:
 def _measured_data(
     run: Run, measured: dict[str, float | None], metrics: Sequence[str]
 ) -> dict[str, object]:
-    card = run.predictor.card
+    facts = run.predictor
     return {
         "origin": "measured",
-        "method": card.name,
+        "method": facts.card.name,
         "name": measured_name(run),
         "boxes": measured_boxes(run),
-        "input_size": card.input_size or None,
-        "backbone": card.backbone or None,
+        "input_size": facts.maker.input_size or None,
+        "backbone": facts.maker.backbone or None,
         **{
             _column(m): v if METRICS[m].unit == "mm" else 100 * v
             for m in metrics
@@ -133,10 +133,10 @@ def _measured_cells(
 def measured_settings(run: Run) -> str:
     """Return what is known of a run's network, e.g. ``256x192, HRNet-W32``."""
     scales = scales_of(run)
-    card = run.predictor.card
+    maker = run.predictor.maker
     weights = "random weights" if has_random_weights(run) else ""
     several = "" if scales == "1" else f"scales {scales}"
-    facts = filter(None, (card.input_size, card.backbone, several, weights))
+    facts = filter(None, (maker.input_size, maker.backbone, several, weights))
     return ", ".join(facts) or "not recorded"
 
 

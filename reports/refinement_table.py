@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from crowdbench.refinement import DrawnScene3D
+from crowdbench.drawn_3d import DrawnScene3D
 from crowdbench.results import Metrics
 from crowdbench.terminal import difference, number
 from reports.tables import NONE, Table
 
 TITLE = "Refinement"
 LEGEND = (
-    "Before: the poses that the refiner started from, of the same persons and averaged in the same "
-    "way; in millimetres, lower is better. Closer and further: persons whose own mean error "
-    "refinement made smaller and larger."
+    "Before: the poses that the refiner started from, scored alone and averaged in the same way; "
+    "in millimetres, lower is better. Persons: those with a pose. Closer and further: persons with "
+    "a pose before and after whose own mean error refinement made smaller and larger."
 )
 
 
@@ -23,25 +23,35 @@ def refinement_table(metrics: Metrics) -> Table:
     """Return the metrics before and after refinement; without rows if nothing was refined."""
     refined = None if metrics.pose3d is None else metrics.pose3d.refinement
     rows = [
-        (name, r.before, metric.value, metric.n, r.n_better, r.n_worse)
+        (name, r.before, metric.value, r.n, metric.n, r.n_better, r.n_worse)
         for name, r in ({} if refined is None else refined.metrics).items()
         if (metric := metrics.metrics.get(name)) is not None
     ]
-    columns = ["metric", "before", "after", "persons", "closer", "further"]
+    columns = ["metric", "before", "after", "persons_before", "persons", "closer", "further"]
     data = pd.DataFrame(rows, columns=columns)
     data.insert(3, "change", data["after"].astype(float) - data["before"].astype(float))
-    header = tuple(data.columns)
+    header = ("metric", "before", "after", "change", "persons", "closer", "further")
     return Table(
         name="refinement",
         data=data,
         header=header,
         cells=tuple(
-            (name, *errors_cells(before, after), *(f"{count:,}" for count in counts))
-            for name, before, after, *counts in rows
+            (
+                name,
+                *errors_cells(before, after),
+                _persons_cell(n_before, n),
+                *(f"{count:,}" for count in counts),
+            )
+            for name, before, after, n_before, n, *counts in rows
         ),
         numbers=frozenset(header[1:]),
         sorted_by={name: name for name in header[1:]},
     )
+
+
+def _persons_cell(before: int, after: int) -> str:
+    """Return how many persons have a pose; of how many each number is, if they are not as many."""
+    return f"{after:,}" if before == after else f"{before:,} before, {after:,} after"
 
 
 def scenes_table(scenes: Sequence[DrawnScene3D]) -> Table:
@@ -92,6 +102,8 @@ def scenes_table(scenes: Sequence[DrawnScene3D]) -> Table:
 def rank_words(scene: DrawnScene3D) -> str:
     """Return which of all scenes it is."""
     change = scene.after_mm - scene.before_mm
+    if change == 0 and scene.rank != "median":
+        return "Unchanged"
     return {
         "best": "Gained most" if change < 0 else "Lost least",
         "median": "Median",

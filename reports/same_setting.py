@@ -57,12 +57,13 @@ def roots_of(run: Run) -> str:
 def _is_refined_alike(run: Run, entry: Entry) -> bool:
     """Return whether a run's poses were refined as the row's, or neither were.
 
-    Poses read from a file may be of any method.
+    Poses read from a file may be of any method; those of a base that is in no paper are of none.
     """
     base, there = run.predictor.base, entry.settings.get("refinement")
     if base is None or not there:
         return base is None and not there
-    return not base.method or there == f"on {base.method} poses"
+    is_of_paper = bool(base.published) and there == f"on {base.method} poses"
+    return not base.method or is_of_paper
 
 
 def _is_as_published(run: Run) -> bool:
@@ -83,7 +84,8 @@ def likeness(run: Run, entry: Entry) -> Likeness:
     ``maybe`` where card or paper leave one of them open, where it was concluded from other figures,
     or where the official weights were trained on other data than the row's. Poses refined from
     those of another method, or of none, are another method, and so are options that make another of
-    the run's; from where the roots of poses in space come is like an input size.
+    the run's; from where the roots of poses in space come is like an input size. Backbone and input
+    size of refined poses are those of the network that made them.
     """
     settings, card = entry.settings, run.predictor.card
     has_several = settings.get("test") == "multi-scale"
@@ -95,7 +97,8 @@ def likeness(run: Run, entry: Entry) -> Likeness:
     ):
         return "other"
     found: Likeness = "maybe" if "method" in entry.inferred else "same"
-    base, facts = run.predictor.base, [("backbone", card.backbone), ("input_size", card.input_size)]
+    base, maker = run.predictor.base, run.predictor.maker
+    facts = [("backbone", maker.backbone), ("input_size", maker.input_size)]
     if base is not None and not base.method:
         found = "maybe"
     if run.split.skeleton.is_3d:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from crowdbench.refinement import DrawnScene3D
+from crowdbench.drawn_3d import DrawnScene3D
 from crowdbench.results import Metrics
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
@@ -129,7 +129,7 @@ def _caption(scenes: Sequence[DrawnScene3D], metrics: Metrics) -> str:
     assert metrics.pose3d is not None
     refinement = metrics.pose3d.refinement
     assert refinement is not None
-    persons = "with two or more evaluated persons who have a pose"
+    persons = "with two or more evaluated persons who have a pose before and after"
     if (n := refinement.n_scenes) == 1:
         which = f"The only image {persons}"
     else:
@@ -140,15 +140,20 @@ def _caption(scenes: Sequence[DrawnScene3D], metrics: Metrics) -> str:
             "rose most or fell least"
         )
         which = f"Of the {n:,} images {persons}, {chosen} (of equal changes the lower id first)"
-    before, after = refinement.metrics["MPJPE_mm"].before, metrics.metrics["MPJPE_mm"]
+    before, after = refinement.metrics["MPJPE_mm"], metrics.metrics["MPJPE_mm"]
+    all_persons = (
+        f"all {after.n:,} persons with a pose"
+        if before.n == after.n
+        else f"all persons with a pose ({before.n:,} before, {after.n:,} after)"
+    )
     return (
         f"{which}. These persons are shown together in the axes of the camera, without "
         "perspective: from the camera (x to the right, y down) and from above (x to the right, z, "
         "away from the camera, upwards); lines of the grid are as far apart as each view says; "
         "what is predicted far outside is cut off. Numbers go from left to right. Errors: mean "
         "distance of all joints in mm, roots together (MPJPE); the last row is the mean of these "
-        f"persons. Over all {after.n:,} persons with a pose the mean is {number(before, 'mm')} mm "
-        f"before and {number(after.value, 'mm')} mm after."
+        f"persons. Over {all_persons} the mean is {number(before.before, 'mm')} mm before and "
+        f"{number(after.value, 'mm')} mm after."
     )
 
 

@@ -97,8 +97,8 @@ def _describe(
     return ComparedRun(
         name=name,
         predictor=metrics.predictor,
-        backbone=run.predictor.card.backbone,
-        input_size=run.predictor.card.input_size,
+        backbone=run.predictor.maker.backbone,
+        input_size=run.predictor.maker.input_size,
         split=metrics.split,
         signature=metrics.signature,
         protocol=metrics.protocol,

@@ -27,8 +27,8 @@ class ComparedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: what tables and plots call it: the end of its folder's path, as long as is needed to
             tell it from the others; or the value that an ablation gave it, e.g. ``grouping=all``.
         predictor: its name.
-        backbone: of the predictor's network, or empty.
-        input_size: of the predictor's network, or empty.
+        backbone: of the predictor's network, of a refiner of its base's, or empty.
+        input_size: likewise.
         split: its name.
         signature: the protocol in a line.
         protocol: the same as a value.

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from crowdbench.results import DrawnPerson3D
+from crowdbench.drawn_3d import DrawnPerson3D
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
 from reports.figure import MUTED, PAPER, SMALL, STYLES, WIDTH, Style, new_figure, plain_text, style

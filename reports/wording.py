@@ -161,7 +161,7 @@ def method_facts(run: Run) -> dict[str, str]:
     Facts that are empty are left out, as are ``none`` and ``given``, which the protocol has for
     what a predictor does not do.
     """
-    card, protocol = run.predictor.card, run.protocol
+    card, maker, protocol = run.predictor.card, run.predictor.maker, run.protocol
     independence = (
         "each pose depends on its own box alone"
         if run.predictor.boxes_independent
@@ -172,8 +172,8 @@ def method_facts(run: Run) -> dict[str, str]:
         "paper": card.paper,
         "year": "" if card.year is None else str(card.year),
         "licence": card.licence,
-        "backbone": card.backbone,
-        "input size": card.input_size,
+        "backbone": maker.backbone,
+        "input size": maker.input_size,
         "refines the poses of": protocol.base,
         "keypoint layouts": ", ".join(card.skeletons),
         "crops": protocol.crops,

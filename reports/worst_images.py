@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crowdbench.results import DrawnImage, DrawnPerson, DrawnPose, WorstImages
+from crowdbench.drawn_2d import DrawnImage, DrawnPerson, DrawnPose
+from crowdbench.results import WorstImages
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
 from reports.picture import jpeg, read_picture

@@ -293,10 +293,10 @@ def test_settings_say_what_was_chosen() -> None:
         "distance": "roots",
     }
     with pytest.raises(
-        UsageError, match="order is 'far', expected near-to-far, far-to-near, random"
+        UsageError, match="--option order=far: expected near-to-far, far-to-near or random"
     ):
         made(order="far")
-    with pytest.raises(UsageError, match="distance is 'root', expected boxes, roots"):
+    with pytest.raises(UsageError, match="--option distance=root: expected boxes or roots"):
         made(distance="root")
 
 
@@ -329,7 +329,7 @@ def test_cards_are_of_refiners_with_their_networks() -> None:
 
 
 def test_the_cost_is_that_of_a_pass_over_two_persons() -> None:
-    cost = made().cost()
+    cost = made().own_cost()
     assert cost.parameters == 3_408_896
     # Attention and the last layers are for one person only.
     assert 5.6e6 < cost.multiply_adds < 6.5e6

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_in
 
-from crowdbench.candidates import Shard, read_shard, write_shard
 from crowdbench.card import Card, Option
 from crowdbench.errors import UsageError
 from crowdbench.files import FileDigest
 from crowdbench.merging import AS_THEY_ARE, Merging
-from crowdbench.predictor import Batch, Predictor, Request, Settings, poses_of
+from crowdbench.predictor import Batch, Cost, Predictor, Request, Settings, poses_of
 from crowdbench.refiner import Refiner, compose, composition_of, make
-from crowdbench.registry import load_predictor
 from crowdbench.running.returned import predict_checked
 from crowdbench.skeletons import COCO_17
 from crowdbench.structures import Array, Boxes, Poses
@@ -193,6 +191,7 @@ def test_poses_are_refined_together_and_keep_what_they_were() -> None:
     assert found.box_index.tolist() == [0, 1, 2]
     assert found.base_joints_mm is not None
     np.testing.assert_array_equal(found.base_joints_mm, joints)
+    np.testing.assert_array_equal(found.base_keypoints, people(3)[0])
     assert found.joints_mm is not None
     moved = np.subtract(found.joints_mm, joints)
     np.testing.assert_allclose(moved[..., 1], [[10] * K, [10] * K, [0] * K], atol=1e-9)
@@ -291,34 +290,46 @@ def test_other_poses_than_those_given_are_refused(
     )
 
 
-def test_a_base_that_breaks_the_contract_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = InSpace.predict
-    monkeypatch.setattr(
-        InSpace, "predict", lambda self, batch: replace(real(self, batch), joints_mm=None)
-    )
-    with pytest.raises(UsageError, match="predictor in-space: predict returned no joints_mm"):
-        made(compose(Counts, InSpace)).predict(batch())
+def test_what_refine_writes_into_its_poses_leaves_those_before_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def in_place(self: Counts, split: Any, poses: Poses) -> Poses:
+        assert poses.joints_mm is not None
+        poses.joints_mm[:] += 10
+        poses.keypoints[:] += 10
+        return poses
+
+    monkeypatch.setattr(Counts, "refine", in_place)
+    found = made(compose(Counts, InSpace)).predict(batch())
+    points, joints = people(3)
+    np.testing.assert_array_equal(found.base_joints_mm, joints)
+    np.testing.assert_array_equal(found.base_keypoints, points)
+    np.testing.assert_array_equal(found.joints_mm, joints + 10)
 
 
-@pytest.mark.parametrize("name", ["", "hrnet-tiny"])
-def test_it_crosses_to_other_processes(name: str) -> None:
-    # By name or by module; classes of variants have no name in a module.
-    base = load_predictor(name) if name else InSpace
-    on = replace(SPLIT, skeleton=COCO_17) if name else SPLIT
-    kind = compose(Counts if name else Down, base)
-    found = make(kind, Request(on, BOXES))
-    there = pickle.loads(pickle.dumps(found))
-    assert type(there).card == kind.card
-    assert composition_of(type(there)) == composition_of(kind)
-    assert there.settings == found.settings
-    image = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
-    here, again = (one.prepare(image, BOXES.take(slice(0, 2))) for one in (found, there))
-    np.testing.assert_equal(again, here)
+def test_who_is_who_is_not_changed_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_place(self: Counts, split: Any, poses: Poses) -> Poses:
+        assert poses.person_ids is not None
+        poses.person_ids[:] = poses.person_ids[::-1]
+        return poses
+
+    monkeypatch.setattr(Counts, "refine", in_place)
+    boxes = replace(BOXES, person_ids=np.array([5, 6, 7]))
+    with pytest.raises(UsageError, match="refine returned another person_ids"):
+        made(compose(Counts, InSpace), boxes=boxes).predict(batch(boxes))
 
 
-def test_everything_of_a_pose_is_kept_by_candidates(tmp_path: Path) -> None:
-    poses = made(compose(Down, InSpace)).predict(batch())
-    write_shard(tmp_path / "a.npz", Shard(poses))
-    again = read_shard(tmp_path / "a.npz").poses
-    for column in fields(Poses):
-        np.testing.assert_array_equal(getattr(again, column.name), getattr(poses, column.name))
+def test_a_pose_costs_what_both_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = made(compose(Counts, InSpace))
+    assert found.cost() is None
+    own = Cost(1, 10, 100.0)
+    monkeypatch.setattr(Counts, "own_cost", lambda _: own)
+    # What the base costs is not known.
+    assert found.cost() is None
+    monkeypatch.setattr(InSpace, "cost", lambda _: Cost(2, 20, 200.0))
+    assert found.cost() == Cost(3, 30, 300.0)
+    # A base without weights has no network.
+    monkeypatch.setattr(InSpace, "card", replace_in(InSpace.card, needs_weights=False))
+    assert found.cost() == own
+    monkeypatch.setattr(Counts, "own_cost", lambda _: None)
+    assert found.cost() is None

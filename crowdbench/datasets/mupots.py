@@ -34,6 +34,8 @@ _LAST_INDOORS, _LAST = 5, 20
 _INDOORS, _OUTDOORS, _UNKNOWN = (2048, 2048), (1920, 1080), (0, 0)
 # A camera that leaves more between projections and annotated keypoints is none.
 _MOST_RESIDUAL_PX = 1.0
+# Joints that are so many times the median distance off are annotated wrong.
+_FAR_OFF = 3.0
 # Joints that are nearer don't tell anything about a camera.
 _NEAREST_MM = 1.0
 
@@ -101,13 +103,6 @@ def read_official(path: Path) -> tuple[Annotations, FileDigest]:
     check_millimetres(folder, truth.pose3d.joints_mm[~truth.is_ignored], "annot3")
     check_millimetres(folder, truth.pose3d.universal_mm[~truth.is_ignored], "univ_annot3")
     cameras = [_fitted_camera(sequence) for sequence in found]
-    unknown = [name for name, c in zip(names, cameras, strict=True) if np.isnan(c).any()]
-    if unknown:
-        note = (
-            f"the camera of {', '.join(unknown)} is not known: none takes the annot3 of valid "
-            f"persons to their annot2 within {_MOST_RESIDUAL_PX:g} px"
-        )
-        notes = (*notes, note)
     images = replace(images, intrinsics=np.repeat(cameras, lengths, axis=0))
     digest = digest_of_several(folder_name(folder), digests)
     return Annotations(images, truth, PERSON, notes), digest
@@ -199,26 +194,36 @@ def _fitted_camera(sequence: _Sequence) -> Array:
     """Return the intrinsics (4,) float64 that take annot3 to annot2, NaN if none do.
 
     x = fx X / Z + cx is linear in fx and cx, and so is y; both are fitted to all joints of valid
-    persons in front of the camera.
+    persons in front of the camera, and once more without those that are far from where the first
+    camera puts them: a single person annotated wrong outweighs thousands.
     """
-    unknown = np.full(4, np.nan)
     joints, points = (sequence.points[f][sequence.is_valid] for f in ("annot3", "annot2"))
     joints, points = joints.reshape(-1, 3), points.reshape(-1, 2)
     is_seen = joints[:, 2] >= _NEAREST_MM
     rays, points = joints[is_seen, :2] / joints[is_seen, 2:], points[is_seen]
     if not len(rays):
-        return unknown
-    lines, residual = [], 0.0
-    for ray, seen in zip(rays.T, points.T, strict=True):
-        terms = np.stack([ray, np.ones_like(ray)], axis=1)
-        (focal, centre), _, rank, _ = np.linalg.lstsq(terms, seen, rcond=None)
-        if rank < 2 or focal <= 0:
-            return unknown
-        lines.append((focal, centre))
-        residual += float(np.mean((terms @ (focal, centre) - seen) ** 2))
-    if residual > _MOST_RESIDUAL_PX**2:
-        return unknown
-    return np.array(lines).T.ravel()
+        return np.full(4, np.nan)
+    _, left = _fit(rays, points)
+    is_near = left <= max(_FAR_OFF * float(np.median(left)), _MOST_RESIDUAL_PX)
+    camera, left = _fit(rays[is_near], points[is_near])
+    fits = np.sqrt(np.mean(left**2)) <= _MOST_RESIDUAL_PX
+    return camera if fits else np.full(4, np.nan)
+
+
+def _fit(rays: Array, points: Array) -> tuple[Array, Array]:
+    """Return the camera (4,) that takes rays (N, 2) to points (N, 2), and what is left, (N,) px.
+
+    The camera is NaN where the rays don't tell one.
+    """
+    camera, left = np.full(4, np.nan), np.zeros_like(points)
+    for axis in (0, 1):
+        terms = np.stack([rays[:, axis], np.ones(len(rays))], axis=1)
+        found, _, rank, _ = np.linalg.lstsq(terms, points[:, axis], rcond=None)
+        left[:, axis] = points[:, axis] - terms @ found
+        if rank == 2 and found[0] > 0:
+            camera[[axis, axis + 2]] = found
+    known = camera if not np.isnan(camera).any() else np.full(4, np.nan)
+    return known, np.linalg.norm(left, axis=1)
 
 
 def _size_of(name: str) -> tuple[int, int]:

@@ -80,32 +80,6 @@ def joint_errors(truth: GroundTruth, poses: Poses, skeleton: Skeleton) -> Errors
     )
 
 
-def errors_before_refinement(
-    truth: GroundTruth, poses: Poses, errors: Errors, skeleton: Skeleton
-) -> Errors:
-    """Return the errors that the paired poses had before a refiner changed them.
-
-    Args:
-        truth: with 3D joints.
-        poses: with what the refiner started from.
-        errors: of these poses; pairs stay as they are.
-        skeleton: a 3D layout.
-
-    Returns:
-        `errors` with other `aligned_at_root`, `aligned_rigidly` and `aligned_with_scale`. What
-        compares poses matched in 2D stays that of the refined ones.
-    """
-    space, joints = truth.pose3d, poses.base_joints_mm
-    assert space is not None
-    assert joints is not None
-    at_root, rigidly, with_scale = _paired_errors(
-        space.joints_mm, errors.persons, joints, errors.pair, skeleton
-    )
-    return errors._replace(
-        aligned_at_root=at_root, aligned_rigidly=rigidly, aligned_with_scale=with_scale
-    )
-
-
 def _blocks(pose: Array) -> Iterator[Array]:
     """Yield the rows of the persons with a pose, a block at a time."""
     found = np.flatnonzero(pose >= 0)

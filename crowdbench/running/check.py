@@ -84,12 +84,11 @@ def check_predictor(
         options: of the predictor, as a user chose them.
     """
     with tempfile.TemporaryDirectory(prefix="crowdbench-check-") as name:
-        base_path = None if base_weights is None else base_weights.path
-        bench = _Bench(predictor_class, Path(name), device, options, base_path)
-        path = None if weights is None else weights.path
+        paths = (found if found is None else found.path for found in (weights, base_weights))
+        bench = _Bench(predictor_class, Path(name), device, options, *paths)
         first: tuple[tuple[str, Callable[[], str | None]], ...] = (
             ("is made from a request", bench.make),
-            ("loads", lambda: bench.predictor.load(device, path)),
+            ("loads", lambda: bench.load(device)),
             ("gives poses of the right shapes", bench.shapes),
         )
         for what, check in first:
@@ -135,10 +134,11 @@ class _Bench:
         folder: Path,
         device: str,
         options: Mapping[str, str],
+        weights: Path | None,
         base_weights: Path | None,
     ) -> None:
         self._class, self._folder, self._options = predictor_class, folder, options
-        self._base_weights = base_weights
+        self._weights, self._base_weights = weights, base_weights
         self._tolerance = 0.0 if device == "cpu" else _TOLERANCE
         self._split, boxes = _make_split(folder, skeleton_of(predictor_class.card))
         self._boxes = boxes if predictor_class.card.needs_boxes else None
@@ -153,9 +153,14 @@ class _Bench:
                 self._boxes,
                 predictions,
                 options=self._options,
+                weights=self._weights,
                 base_weights=self._base_weights,
             ),
         )
+
+    def load(self, device: str) -> None:
+        """Load it, with the weights that the request named."""
+        self.predictor.load(device, self._weights)
 
     def shapes(self) -> None:
         """Predict everything in one batch; each batch's poses are looked at."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from crowdbench.conditions.box_iou import highest_iou, image_means
 from crowdbench.datasets.split import Split
+from crowdbench.drawn_2d import CrowdImages
 from crowdbench.metrics.evaluation import Evaluation
-from crowdbench.results import CrowdImages
 from crowdbench.running.drawn_image import drawn_image, image_oks
 from crowdbench.structures import Poses
 

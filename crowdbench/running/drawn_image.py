@@ -6,8 +6,8 @@ import numpy as np
 
 from crowdbench.conditions.box_iou import image_means
 from crowdbench.datasets.split import Split
+from crowdbench.drawn_2d import DrawnImage, DrawnPerson, DrawnPose
 from crowdbench.metrics.evaluation import Evaluation
-from crowdbench.results import DrawnImage, DrawnPerson, DrawnPose
 from crowdbench.structures import Array, Poses
 
 

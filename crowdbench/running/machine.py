@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from crowdbench.card import Card
 from crowdbench.errors import MissingError, UsageError
+from crowdbench.predictor import Predictor
+from crowdbench.refiner import composition_of
 
 # Boxes in a batch. On a CPU more of them gain nothing and only need more memory.
 _BATCH_SIZES = {"cpu": 8, "mps": 32, "cuda": 64}
@@ -34,14 +35,15 @@ class Machine(NamedTuple):
     threads: int | None
 
 
-def choose_machine(card: Card, device: str, batch_size: str, workers: str) -> Machine:
+def choose_machine(kind: type[Predictor], device: str, batch_size: str, workers: str) -> Machine:
     """Return what a predictor is to run on.
 
     A predictor that looks at no images gets whole shards in one batch, unless a batch size is
-    given; without weights it has no network either, and torch is not imported for it.
+    given; without weights, its own or its base's, it has no network either, and torch is not
+    imported for it.
 
     Args:
-        card: the predictor's.
+        kind: the predictor, of a refiner with its base.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         batch_size: ``auto`` or a number.
         workers: ``auto`` or a number.
@@ -52,19 +54,23 @@ def choose_machine(card: Card, device: str, batch_size: str, workers: str) -> Ma
     """
     size = _number(batch_size, "--batch-size", 1)
     processes = _number(workers, "--workers", 0)
-    if not (card.needs_images or card.needs_weights):
+    card, composition = kind.card, composition_of(kind)
+    has_network = card.needs_weights or (
+        composition is not None and composition.base.card.needs_weights
+    )
+    if not (card.needs_images or has_network):
         _check_name(device)
         return Machine("cpu", "cpu", size, 0, None)
     name, description, threads = _device(device)
     if not card.needs_images:
         return Machine(name, description, size, 0, threads)
-    kind = name.partition(":")[0]
+    processor = name.partition(":")[0]
     if processes is None:
-        processes = 0 if kind == "cpu" else min(_MOST_WORKERS, max(os.cpu_count() or 1, 2) - 1)
+        processes = 0 if processor == "cpu" else min(_MOST_WORKERS, max(os.cpu_count() or 1, 2) - 1)
     return Machine(
         name,
         description,
-        size or (_BATCH_SIZES[kind] if card.needs_boxes else _IMAGES),
+        size or (_BATCH_SIZES[processor] if card.needs_boxes else _IMAGES),
         processes,
         threads,
     )

@@ -73,6 +73,7 @@ def _fault(poses: Any, batch: Batch) -> tuple[str, str] | None:
         "person_ids": (n,),
         "ranks": (n,),
         "base_joints_mm": (n, k, 3),
+        "base_keypoints": (n, k, 2),
     }
     if batch.split.skeleton.is_3d and poses.joints_mm is None:
         return "no joints_mm", f"joints in space, as {batch.split.skeleton.name} has them"

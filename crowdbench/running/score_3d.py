@@ -9,6 +9,7 @@ import numpy as np
 
 from crowdbench.conditions.condition import Row
 from crowdbench.datasets.split import Split
+from crowdbench.drawn_3d import DrawnPerson3D, DrawnScene3D
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.metrics.evaluation_3d import Evaluation3D, Value
 from crowdbench.metrics.joint_errors import joint_errors
@@ -16,16 +17,8 @@ from crowdbench.metrics.pose3d import THRESHOLDS_MM, from_root
 from crowdbench.metrics.sample import Key
 from crowdbench.metrics.sample_3d import Sample3D, Tally, sample_3d, tally, units_of
 from crowdbench.record import SCHEMA_VERSION, Run, RunFolder
-from crowdbench.refinement import DrawnScene3D, Refinement
-from crowdbench.results import (
-    DrawnPerson3D,
-    Metric,
-    Metrics,
-    PckCurve,
-    Pose3DFacts,
-    SequenceFacts,
-    WorstImages,
-)
+from crowdbench.refinement import Refinement
+from crowdbench.results import Metric, Metrics, PckCurve, Pose3DFacts, SequenceFacts, WorstImages
 from crowdbench.results_3d import write_poses_3d
 from crowdbench.running.described import Cuts, Part, rows_of, whole_split, with_conditions
 from crowdbench.running.refinement import measured_refinement
@@ -133,7 +126,7 @@ class _Scored:
 
     def refinement(self) -> tuple[Refinement | None, tuple[DrawnScene3D, ...]]:
         """Return what refinement changed and the scenes to draw; nothing if there was none."""
-        if self._poses.base_joints_mm is None:
+        if self._poses.base_joints_mm is None or self._poses.base_keypoints is None:
             return None, ()
         return measured_refinement(self._split, self._poses, self._errors)
 

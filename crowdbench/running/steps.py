@@ -164,7 +164,7 @@ def gather_job(job: Job) -> Material:
     parse_options(card, job.option)
     shown_ids = chosen_ids(job.save_attention, card)
     root = data_root(job.data_root)
-    machine = choose_machine(card, job.device, job.batch_size, job.workers)
+    machine = choose_machine(predictor_class, job.device, job.batch_size, job.workers)
     needs = gather(
         predictor_class,
         Asked(
@@ -192,6 +192,7 @@ def plan_job(job: Job, material: Material) -> Plan:
             job.unknown_images == "ignore",
             job.precision,
             parse_options(card, job.option),
+            weights=None if needs.weights is None else needs.weights.path,
             base_weights=None if base_weights is None else base_weights.path,
         ),
     )
@@ -280,12 +281,11 @@ def check_job(
         base = _READS_A_FILE
     predictor_class = choose_predictor(name, base)
     card = predictor_class.card
-    machine = choose_machine(card, device, "auto", "auto")
+    machine = choose_machine(predictor_class, device, "auto", "auto")
     skeleton = skeleton_of(card).name
     own, of_base = wanted_weights(predictor_class, (name, weights), (base, base_weights))
     found = own.find(skeleton), None if of_base is None else of_base.find(skeleton)
-    options = parse_options(card, option)
-    yield from check_predictor(predictor_class, *found, machine.device, options)
+    yield from check_predictor(predictor_class, *found, machine.device, parse_options(card, option))
 
 
 def _check_options(job: Job, predictor_class: type[Predictor]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from crowdbench.datasets.split import Split
+from crowdbench.drawn_2d import DrawnImage
 from crowdbench.metrics.evaluation import Evaluation
-from crowdbench.results import DrawnImage
 from crowdbench.running.drawn_image import drawn_image, image_oks
 from crowdbench.structures import Poses
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from crowdbench.card import Option
 from crowdbench.merging import Merging
 from crowdbench.predictor import Request
-from predictors.bottomup.predictor import SCALES, check_choice, parse_scales
+from crowdbench.predictor_options import check_choice
+from predictors.bottomup.predictor import SCALES, parse_scales
 
 _HELP = (
     "How poses of one person become one: fusion (PINet: of poses alike, each keypoint's best), "

@@ -16,10 +16,11 @@ import numpy as np
 
 from crowdbench.candidates import join_poses, no_poses
 from crowdbench.card import Option
-from crowdbench.errors import InputError, UsageError
+from crowdbench.errors import InputError
 from crowdbench.files import FileDigest
 from crowdbench.merging import Merging
 from crowdbench.predictor import Batch, Cost, Request, Settings
+from crowdbench.predictor_options import check_choice
 from crowdbench.structures import Array, Boxes, Poses
 from predictors.bottomup.found import Found
 from predictors.bottomup.resize import resize, resized_size, to_image_points
@@ -235,19 +236,6 @@ def parse_scales(text: str) -> tuple[float, ...]:
     # Others would have maps of which the image at scale 1 is no whole multiple.
     check_choice(SCALES, text)
     return tuple(sorted(map(float, text.split("+")), reverse=True))
-
-
-def check_choice(option: Option, value: str) -> None:
-    """Refuse a value that is none of an option's forms.
-
-    Raises:
-        UsageError: if it is not.
-    """
-    if value not in option.values:
-        raise UsageError(
-            f"--option {option.name}={value}: expected {', '.join(option.values[:-1])} or "
-            f"{option.values[-1]}"
-        )
 
 
 def in_full(maps: Tensor) -> Tensor:

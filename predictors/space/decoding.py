@@ -70,6 +70,20 @@ def depths_of(bins: Array, n_bins: int, roots: Array) -> Array:
     return (bins / n_bins * 2 - 1) * HALF_DEPTH_MM + roots[:, None]
 
 
+def bins_of(depths: Array, n_bins: int) -> Array:
+    """Return (...) float64 bins of depth, between 0 and `n_bins` in the volume.
+
+    Args:
+        depths: (...) mm behind the root.
+        n_bins: how many there are.
+
+    >>> bins_of(np.array([-1000.0, 0, 500]), 32).tolist()
+    [0.0, 16.0, 24.0]
+    """
+    bins: Array = (depths / HALF_DEPTH_MM + 1) / 2 * n_bins
+    return bins
+
+
 def to_camera(points: Array, depths: Array, cameras: Array) -> Array:
     """Return (N, K, 3) mm in the axes of the camera.
 
@@ -105,12 +119,10 @@ def cameras_of(intrinsics: Array | None, rows: Array, sizes: Array) -> Array:
 
 
 def root_depths(gammas: Array, boxes: Array, cameras: Array) -> Array:
-    """Return (N,) mm from the camera, of the root, by RootNet.
-
-    It is gamma * k, where k is the distance at which the box would be 2 m wide and high.
+    """Return (N,) mm from the camera, of the root, by RootNet: gamma * k.
 
     Args:
-        gammas: (N,) what RootNet corrects that by.
+        gammas: (N,) what RootNet corrects k by.
         boxes: (N, 4) xywh that the crops show, enlarged.
         cameras: (N, 4) fx, fy, cx, cy.
 
@@ -118,6 +130,15 @@ def root_depths(gammas: Array, boxes: Array, cameras: Array) -> Array:
     >>> root_depths(np.array([0.5]), box, camera).tolist()
     [5000.0]
     """
-    k = np.sqrt(BOX_MM**2 * cameras[:, :2].prod(1) / boxes[:, 2:].prod(1))
-    depths: Array = gammas * k
-    return depths
+    return gammas * k_of(boxes, cameras)
+
+
+def k_of(boxes: Array, cameras: Array) -> Array:
+    """Return (N,) mm: the distance at which each box would be 2 m wide and high, RootNet's k.
+
+    Args:
+        boxes: (N, 4) xywh that the crops show, enlarged.
+        cameras: (N, 4) fx, fy, cx, cy; NaN gives NaN.
+    """
+    k: Array = np.sqrt(BOX_MM**2 * cameras[:, :2].prod(1) / boxes[:, 2:].prod(1))
+    return k

@@ -6,13 +6,10 @@ pass of its own, in which it comes first and the others follow by their distance
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from crowdbench.card import Option
 from crowdbench.datasets.split import Split
-from crowdbench.errors import UsageError
 from crowdbench.structures import Array, Poses
 
 NEAR, FAR, RANDOM = "near-to-far", "far-to-near", "random"
@@ -35,18 +32,6 @@ DISTANCE = Option(
     "roots in space, as the paper has it",
     (ROOTS, BOXES),
 )
-
-
-def chosen(option: Option, options: Mapping[str, str]) -> str:
-    """Return what a user chose of `ORDER` or `DISTANCE`, by default the first of its values.
-
-    Raises:
-        UsageError: if it is none of them.
-    """
-    value = options.get(option.name, option.values[0])
-    if value not in option.values:
-        raise UsageError(f"{option.name} is {value!r}, expected {', '.join(option.values)}")
-    return value
 
 
 def sequences(points: Array, order: str, *, collapses: bool, seed: int) -> Array:

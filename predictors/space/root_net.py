@@ -2,99 +2,101 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from crowdbench.card import Card
 from crowdbench.errors import MissingError
 from crowdbench.predictor import Cost
-from crowdbench.weights import WEIGHTS_VARIABLE, Weights, find_weights, official_weights
+from crowdbench.weights import Weights, find_weights, official_weights
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from predictors.networks.pose_in_space import RootNet as Network
+    from predictors.networks.pose_in_space import RootNet
 
 _SEED = 0
 
 
-class RootNet:
-    """RootNet, found but not loaded yet.
+class RootFinder:
+    """RootNet, to be loaded beside PoseNet.
 
     Attributes:
-        found: its weights, or None where there are none.
+        weights: its weights, which may be random ones.
     """
 
-    def __init__(self, variant: str, skeleton: str) -> None:
+    def __init__(self, variant: str, skeleton: str, is_random: bool) -> None:
         """Look for the weights in the usual places: of the variant's name, or the shipped ones.
 
         Args:
             variant: name of the network's variant.
             skeleton: name of the keypoint layout of the split.
+            is_random: whether to take random ones, as PoseNet does.
+
+        Raises:
+            MissingError: if they are not there; the message says where to get them.
         """
         self._variant = variant
-        self.found: Weights | None = None
-        # Asked for only by who has weights for PoseNet, which `load` tells.
-        self._missing = ""
+        self._network: RootNet | None = None
+        self.weights = Weights(None, None)
+        if is_random:
+            return
         card = Card(variant, "RootNet", skeletons=(skeleton,), weights=official_weights(variant))
         try:
-            self.found = find_weights(card, skeleton, None)
-        except MissingError:
-            self._missing = _advice(variant)
+            self.weights = find_weights(card, skeleton, None, flag="")
+        except MissingError as error:
+            raise MissingError(
+                f"{error}\nroots=rootnet needs them; boxes with roots, --boxes gt or a file of "
+                "RootNet's results, do without"
+            ) from None
 
-    def load(self, device: str, kind: torch.dtype, *, may_be_random: bool) -> None:
+    def load(self, device: str, kind: torch.dtype) -> None:
         """Make the network, with its weights or with seeded random ones.
 
         Args:
             device: a torch device.
-            kind: what to compute in.
-            may_be_random: whether it does without weights.
+            kind: what to compute in; gammas are made in float32 at least.
 
         Raises:
-            MissingError: if it does not, and there are none.
             InputError: if the file fits another network.
         """
         import torch
 
         from predictors.networks.checkpoints import load_checkpoint
 
-        if self.found is None and not may_be_random:
-            raise MissingError(self._missing)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
-            network = self._create()
-        if self.found is not None and self.found.path is not None:
-            load_checkpoint(network, self.found.path, self._variant)
-        self._network = network.eval().to(device, kind)
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network = self._create().eval()
+        if self.weights.path is not None:
+            load_checkpoint(network, self.weights.path, self._variant)
+        # Rounded to bfloat16, its bias alone would put roots off by 16 mm.
+        last = network.root.depth_layer
+        network.root.depth_layer = torch.nn.Identity()  # type: ignore[assignment]
+        network.to(device, kind)
+        network.root.depth_layer = last.to(device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network
 
     def gammas(self, images: Tensor) -> Tensor:
         """Return (N,) float32 gammas of N normalised crops; see `predictors.space.decoding`."""
-        return cast("Tensor", self._network(images).gammas.float())
+        assert self._network is not None, "load comes first"
+        return self._network.gammas(images)
 
     def cost(self, input_size: tuple[int, int]) -> Cost:
-        """Return what the network costs, measured without running it."""
+        """Return what the network costs, measured without running it.
+
+        Of its operations, those for gammas alone: where it puts the root in the crop is not asked.
+        """
         import torch
 
         from predictors.networks.cost import cost_of
 
-        return cost_of(self._create, lambda network: network(torch.empty(1, 3, *input_size)))
+        return cost_of(
+            self._create,
+            lambda network: cast("RootNet", network).gammas(torch.empty(1, 3, *input_size)),
+        )
 
-    def _create(self) -> Network:
+    def _create(self) -> RootNet:
         from predictors.networks import create
 
-        return cast("Network", create(self._variant))
-
-
-def _advice(variant: str) -> str:
-    """Return what to do where there are no weights; ``--weights`` gives those of PoseNet."""
-    ending, get = ".pth", "official ones"
-    for file in official_weights(variant):
-        ending = "".join(Path(file.file or ending).suffixes)
-        get = f"{file.file or 'the file'} from {file.get}"
-    return (
-        f"weights of {variant}, which roots=rootnet needs: there is no {variant}{ending} in "
-        f"${WEIGHTS_VARIABLE}\nget {get}; put it there as {variant}{ending}, or give boxes with "
-        "roots: --boxes gt, or RootNet's results file"
-    )
+        return cast("RootNet", create(self._variant))

@@ -17,6 +17,7 @@ from crowdbench.errors import InputError, UsageError
 from crowdbench.skeletons import COCO_17, Skeleton, load_skeleton
 from crowdbench.structures import Array
 from predictors.topdown.crop import Convention, clip_annotated, frames_of, has_map
+from predictors.training.stream import Examples
 
 _RENDERED = "synthcrowd-"
 # Any shape of crop: whether a box can be cropped at all does not depend on it.
@@ -57,22 +58,8 @@ class Example:
         )
 
 
-class Source(Protocol):
-    """Images with persons, by their number; may be sent to other processes.
-
-    Attributes:
-        skeleton: the keypoint layout.
-    """
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The keypoint layout."""
-
-    @property
-    def identity(self) -> str:
-        """What the images are, with a version or a digest."""
-
-    def __len__(self) -> int: ...
+class Source(Examples, Protocol):
+    """Images with persons, by their number."""
 
     def __getitem__(self, index: int) -> Example: ...
 

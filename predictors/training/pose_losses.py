@@ -50,7 +50,7 @@ class PoseRefinement:
         Returns:
             A joint is found if it is within 100 mm of the true place, both seen from the root; the
             root itself does not count. Figures are mean distances in mm of each target, seen from
-            the root: ``MPJPE`` refined and ``before``.
+            the root: ``MPJPE_mm`` refined and ``before_mm``.
         """
         assert isinstance(network, PoseInteractingNet)
         losses, after, before = [], [], []
@@ -71,7 +71,7 @@ class PoseRefinement:
         return Outcome(
             torch.cat(losses).mean(),
             (errors[:, ~is_root] < _CLOSE).flatten(),
-            {"MPJPE, mm:": errors.mean(1), "before:": earlier.mean(1)},
+            {"MPJPE_mm": errors.mean(1), "before_mm": earlier.mean(1)},
         )
 
     def _distances(self, poses: Tensor, true: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from predictors.networks.pose_in_space import PoseNet, RootNet, soft_argmax, soft_argmax_2d
+from predictors.space.decoding import BOX_MM
 from predictors.training.losses import Outcome
-from predictors.training.space_samples import BOX_MM, JointSamples, RootSamples
+from predictors.training.space_samples import JointSamples, RootSamples
 
 # A joint is right within this share of the volume's sides, which is 100 mm of its depth.
 _CLOSE = 0.05

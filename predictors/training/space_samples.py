@@ -15,15 +15,12 @@ import torch
 
 from crowdbench.skeletons import Skeleton
 from crowdbench.structures import Array
-from predictors.topdown.crop import frames_of, warp_crops
+from predictors.space.crop import enlarged
+from predictors.space.decoding import bins_of, k_of
+from predictors.topdown.crop import warp_crops
 from predictors.training.augmentation import NONE, Augmentation, Views, draw_views, move_joints
 from predictors.training.examples import Example
 from predictors.training.targets import STRIDE
-
-# The volume reaches as far before the root and behind it.
-HALF_DEPTH_MM = 1000.0
-# Width and height of the box at the depth k.
-BOX_MM = 2000.0
 
 
 class JointSamples(NamedTuple):
@@ -124,7 +121,7 @@ class JointSampling:
         views = _draw(example, skeleton, self.input_size, self.augmentation, rng)
         labelled = example.keypoints[..., 2] > 0
         depths = example.joints_mm[..., 2]
-        bins = depth_bins(depths - depths[:, [skeleton.root]], self.n_bins)
+        bins = bins_of(depths - depths[:, [skeleton.root]], self.n_bins)
         points = np.concatenate(
             [example.keypoints[..., :2], bins[..., None], labelled[..., None]], axis=-1
         )
@@ -192,7 +189,8 @@ class RootSampling:
         places = roots[:, :2] / STRIDE
         height, width = (side // STRIDE for side in self.input_size)
         inside = ((places >= 0) & (places < (width, height))).all(axis=1) & (roots[:, 2] > 0)
-        k_mm = depths_of_boxes(example.boxes, example.camera, self.input_size)
+        cameras = np.broadcast_to(example.camera, (len(example.boxes), 4))
+        k_mm = k_of(enlarged(example.boxes, self.input_size), cameras)
         is_known = np.isfinite(k_mm)
         k_mm = np.where(is_known, k_mm, 0)
         gammas = example.joints_mm[:, skeleton.root, 2] / np.where(is_known, k_mm, np.inf)
@@ -207,38 +205,6 @@ class RootSampling:
     def join(self, parts: list[RootSamples]) -> RootSamples:
         """Return several as one."""
         return RootSamples(*map(torch.cat, zip(*parts, strict=True)))
-
-
-def depth_bins(depths_mm: Array, n_bins: int) -> Array:
-    """Return (...) float64: the bin of depth of joints, between 0 and `n_bins` in the volume.
-
-    Args:
-        depths_mm: (...) float64 mm behind the root.
-        n_bins: how many make two metres.
-
-    >>> depth_bins(np.array([-1000.0, 0, 500]), 32).tolist()
-    [0.0, 16.0, 24.0]
-    """
-    bins: Array = (depths_mm / HALF_DEPTH_MM + 1) / 2 * n_bins
-    return bins
-
-
-def depths_of_boxes(boxes: Array, camera: Array, input_size: tuple[int, int]) -> Array:
-    """Return (P,) float64 mm: k, the depth at which each crop would be two metres wide and high.
-
-    Args:
-        boxes: (P, 4) float64 xywh, clipped but not enlarged, pixels.
-        camera: (4,) fx, fy, cx, cy in pixels.
-        input_size: height and width of the crops.
-
-    Source: the official ``k_value``.
-
-    >>> round(float(depths_of_boxes(np.array([[0, 0, 40, 80.0]]), np.ones(4) * 500, (128, 128))[0]))
-    10000
-    """
-    sides = frames_of(boxes, input_size, "classical")
-    depths: Array = BOX_MM * np.sqrt(camera[0] * camera[1] / sides.areas)
-    return depths
 
 
 def _draw(

@@ -10,6 +10,7 @@ import numpy as np
 
 from crowdbench.card import Card, WeightFile
 from crowdbench.conditions.settings import ConditionSettings
+from crowdbench.drawn_2d import CrowdImages, DrawnImage, DrawnPerson, DrawnPose
 from crowdbench.files import FileDigest
 from crowdbench.merging import Merging
 from crowdbench.protocol import Protocol
@@ -25,10 +26,6 @@ from crowdbench.record import (
 from crowdbench.results import (
     ConditionFacts,
     ConditionRow,
-    CrowdImages,
-    DrawnImage,
-    DrawnPerson,
-    DrawnPose,
     ErrorCounts,
     KeypointErrors,
     KeypointMetrics,

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from crowdbench.drawn_3d import DrawnPerson3D
 from crowdbench.metrics.catalogue import METRICS
 from crowdbench.record import SCHEMA_VERSION, Run, RunFolder
 from crowdbench.results import (
     ConditionFacts,
     ConditionRow,
-    DrawnPerson3D,
     Metric,
     Metrics,
     PckCurve,

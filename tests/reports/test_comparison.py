@@ -11,10 +11,12 @@ from msgspec.structs import replace
 
 from crowdbench.record import Run
 from crowdbench.results import Metric
+from predictors import pose_interacting, three_dmppe
 from reports.comparison import differences
 from reports.published import Entry, load_published
 from reports.published_table import published_table
 from reports.tables import Table
+from reports.wording import method_facts
 from tests.reports.records import (
     MIPNET,
     make_metrics,
@@ -209,3 +211,22 @@ def test_a_figure_in_doubt_has_no_difference() -> None:
     table = published_table(run, metrics, doubted)
     assert table.cells[1][:3] == ("MIPNet (same setting)", "gt", "74.1¹")
     assert COLUMN not in table.header
+
+
+def test_backbone_and_input_size_of_refined_poses_are_those_of_the_network_that_made_them() -> None:
+    options = {"order": "near-to-far", "distance": "boxes", "base.roots": "gt"}
+    run = make_network_run(pose_interacting.PINet.card, split="mupots", skeleton="mupots-17",
+                           images=8320, **options)  # fmt: skip
+    run = replace(run, predictor=replace(run.predictor, base=three_dmppe.ThreeDMPPE.card))
+    (found,) = (s for s in sentences(run) if s.startswith("Backbone"))
+    assert found.startswith("Backbone of this run: ResNet-50; input size: 256x256. ")
+    assert "Rows that may be, as not all is stated or their training data are others: PI-Net" in (
+        found
+    )
+    table = table_of(run)
+    assert column(table, "settings")[0].startswith("256x256, ResNet-50")
+    assert (table.data.backbone[0], table.data.input_size[0]) == ("ResNet-50", "256x256")
+    assert table.data.method[0] == "pi-net"
+    facts = method_facts(run)
+    assert (facts["backbone"], facts["input size"]) == ("ResNet-50", "256x256")
+    assert facts["method"] == "PI-Net"

@@ -13,8 +13,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
+from crowdbench.drawn_2d import CrowdImages, DrawnImage
 from crowdbench.record import RunFolder
-from crowdbench.results import CrowdImages, DrawnImage
 from crowdbench.skeletons import CROWDPOSE_14
 from crowdbench.structures import Array
 from reports.content import read_content

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from crowdbench.results import DrawnPerson3D
+from crowdbench.drawn_3d import DrawnPerson3D
 from crowdbench.skeletons import MUPOTS_17
 from reports.figure import STYLES
 from reports.plot import Plot

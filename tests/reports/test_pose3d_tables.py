@@ -226,13 +226,13 @@ def test_a_row_of_the_same_setting_has_a_difference_of_the_main_metric() -> None
     )  # fmt: skip
     run = msgspec.structs.replace(
         run,
-        predictor=msgspec.structs.replace(run.predictor, card=card),
+        predictor=msgspec.structs.replace(run.predictor, card=card, options={"roots": "gt"}),
         protocol=msgspec.structs.replace(run.protocol, boxes="gt"),
     )
     entry = msgspec.structs.replace(
         MUPOTS.entries[0],
         method="m",
-        settings={"boxes": "gt", "backbone": "b", "input_size": "i"},
+        settings={"boxes": "gt", "backbone": "b", "input_size": "i", "roots": "gt"},
         metrics={"3DPCK_all": 48.8},
     )
     metrics = msgspec.structs.replace(make_metrics_3d(run), counts={})

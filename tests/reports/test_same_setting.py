@@ -175,6 +175,7 @@ REPLAYED = Card("replay", "")
         (None, {"roots": "rootnet"}, "other", "other"),
         (three_dmppe.ThreeDMPPE.card, {"base.roots": "gt"}, "other", "maybe"),
         (three_dmppe.ThreeDMPPE.card, {"base.roots": "rootnet"}, "other", "other"),
+        (three_dmppe.Tiny.card, {"base.roots": "gt"}, "other", "other"),
         (REPLAYED, {}, "other", "maybe"),
         (replace(REPLAYED, method="XNect"), {}, "other", "other"),
     ],

@@ -14,8 +14,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
+from crowdbench.drawn_3d import DrawnScene3D
 from crowdbench.record import SCHEMA_VERSION, RunFolder
-from crowdbench.refinement import DrawnScene3D
 from crowdbench.results import WorstImages
 from crowdbench.skeletons import MUPOTS_17
 from crowdbench.structures import Array
@@ -143,28 +143,35 @@ def test_every_person_has_its_errors_beside_the_views_and_the_scene_its_mean() -
 def test_names_of_scenes_are_true_whatever_refinement_did() -> None:
     gained, lost = make_scene(((0, 0, 4000),) * 2), make_scene(((0, 0, 4000),) * 2)
     gained, lost = replace(gained, after_mm=gained.before_mm - 1), replace(lost, after_mm=1e3)
+    as_before = replace(gained, after_mm=gained.before_mm)
     names = [
         rank_words(replace(scene, rank=rank))
-        for scene in (gained, lost)
+        for scene in (gained, lost, as_before)
         for rank in ("best", "median", "worst")
     ]
     assert names == [
         *("Gained most", "Median", "Gained least"),
         *("Lost least", "Median", "Lost most"),
+        *("Unchanged", "Median", "Unchanged"),
     ]
 
 
 def test_the_caption_says_how_the_scenes_were_chosen_and_what_became_of_all_persons() -> None:
     caption = plot_of(make_scenes()).caption
     assert caption.startswith(
-        "Of the 57 images with two or more evaluated persons who have a pose, the one whose mean "
-        "error fell most, the median one, and the one whose mean error rose most or fell least "
-        "(of equal changes the lower id first)."
+        "Of the 57 images with two or more evaluated persons who have a pose before and after, the "
+        "one whose mean error fell most, the median one, and the one whose mean error rose most or "
+        "fell least (of equal changes the lower id first)."
     )
     after = make_refined().metrics["MPJPE_mm"].value
     assert f"Over all 226 persons with a pose the mean is 140.0 mm before and {after:.1f} mm" in (
         caption
     )
+    fewer = replace(REFINEMENT.metrics["MPJPE_mm"], n=1225)
+    metrics = make_refined(replace(REFINEMENT, metrics=REFINEMENT.metrics | {"MPJPE_mm": fewer}))
+    plot = scene_plot(make_scenes(), metrics, MUPOTS_17, None)
+    assert plot is not None
+    assert "Over all persons with a pose (1,225 before, 226 after) the mean is" in plot.caption
     for n, words in ((1, "The only image with two"), (2, "fell more or rose less")):
         metrics = make_refined(replace(REFINEMENT, n_scenes=n))
         plot = scene_plot(make_scenes()[:n], metrics, MUPOTS_17, None)
@@ -235,7 +242,7 @@ def test_odd_scenes_are_drawn_without_complaint(tmp_path: Path, case: str) -> No
 def test_tables_have_the_numbers_before_and_after(tmp_path: Path) -> None:
     metrics = make_refined(replace(REFINEMENT, metrics={
         "MPJPE_mm": replace(REFINEMENT.metrics["MPJPE_mm"], before=123.456),
-        "PA_MPJPE_mm": replace(REFINEMENT.metrics["PA_MPJPE_mm"], before=None),
+        "PA_MPJPE_mm": replace(REFINEMENT.metrics["PA_MPJPE_mm"], before=None, n=0),
     }))  # fmt: skip
     after = metrics.metrics["MPJPE_mm"].value
     assert after is not None
@@ -246,12 +253,14 @@ def test_tables_have_the_numbers_before_and_after(tmp_path: Path) -> None:
     assert table.cells[0] == (
         *("MPJPE_mm", "123.5", f"{after:.1f}", f"{after - 123.456:+.1f}", "226", "150", "70"),
     )
-    assert table.cells[1][:4] == (
+    assert table.cells[1][:5] == (
         "PA_MPJPE_mm", "-", f"{metrics.metrics['PA_MPJPE_mm'].value:.1f}", "-",
+        "0 before, 226 after",
     )  # fmt: skip
     table.save(tmp_path)
     data = pd.read_csv(tmp_path / "refinement.csv")
     assert data.before[0] == 123.456
+    assert (data.persons_before.tolist(), data.persons.tolist()) == ([226, 0], [226, 226])
     assert data.change[0] == pytest.approx(after - 123.456)
 
     scenes = make_scenes()

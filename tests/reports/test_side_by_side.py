@@ -14,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt  # rich depends on it
 from msgspec.structs import replace
 
+from crowdbench.card import Card
 from crowdbench.errors import InputError, MissingError, UsageError, WriteError
 from crowdbench.protocol import Protocol
 from crowdbench.record import Run, RunFolder
@@ -559,10 +560,15 @@ def test_backbone_and_input_size_are_shown_where_a_run_has_them(tmp_path: Path) 
         write_run(tmp_path / name, make_network_run(card)).path
         for name, card in (("a", MIPNET), ("b", small))
     ]
+    # Of refined poses those of the network that made them.
+    refined = make_network_run(Card("refines", "", refines=True))
+    refined = replace(refined, predictor=replace(refined.predictor, base=MIPNET))
+    runs.append(write_run(tmp_path / "c", refined).path)
     comparison = compare_runs(runs)
     assert [(r.backbone, r.input_size) for r in comparison.runs] == [
         ("HRNet-W48", "384x288"),
         ("", "256x192"),
+        ("HRNet-W48", "384x288"),
     ]
     files = written(comparison, tmp_path / "out")
     facts = (

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from crowdbench.datasets.split import Split
+from crowdbench.drawn_2d import CrowdImages
 from crowdbench.files import FileDigest
 from crowdbench.metrics.evaluation import evaluate
-from crowdbench.results import CrowdImages
 from crowdbench.running.crowd_images import crowd_images
 from crowdbench.skeletons import COCO_17
 from crowdbench.structures import GroundTruth, Images, Poses

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from crowdbench.card import Card
 from crowdbench.errors import MissingError, UsageError
+from crowdbench.predictor import Predictor
+from crowdbench.refiner import Refiner, compose
 from crowdbench.running.machine import choose_machine
 
-NETWORK = Card("n", "")
-READER = Card("r", "", needs_images=False)
+
+def kind_of(card: Card) -> type[Predictor]:
+    return type("Kind", (Refiner if card.refines else Predictor,), {"card": card})
+
+
+NETWORK = kind_of(Card("n", ""))
+READER = kind_of(Card("r", "", needs_images=False))
+HEAVY_READER = kind_of(Card("h", "", needs_images=False, needs_weights=True))
+
+
+def refiner_of(base: type[Predictor], **needs: bool) -> type[Predictor]:
+    kind = kind_of(Card("refines", "", refines=True, **needs))
+    assert issubclass(kind, Refiner)
+    return compose(kind, base)
 
 
 def test_a_predictor_without_images_gets_everything_at_once() -> None:
     machine = choose_machine(READER, "auto", "auto", "auto")
     assert (machine.device, machine.batch_size, machine.workers) == ("cpu", None, 0)
     assert choose_machine(READER, "auto", "5", "auto").batch_size == 5
+    assert choose_machine(refiner_of(READER), "auto", "auto", "auto") == machine
 
 
-def test_a_network_without_images_gets_everything_at_once_on_a_device() -> None:
-    refines = replace(READER, needs_weights=True)
-    machine = choose_machine(refines, "cpu", "auto", "3")
+@pytest.mark.parametrize(
+    "kind", [HEAVY_READER, refiner_of(READER, needs_weights=True), refiner_of(HEAVY_READER)]
+)
+def test_a_network_without_images_gets_everything_at_once_on_a_device(
+    kind: type[Predictor],
+) -> None:
+    machine = choose_machine(kind, "cpu", "auto", "3")
     assert (machine.device, machine.batch_size, machine.workers) == ("cpu", None, 0)
     assert machine.threads is not None
     with pytest.raises(MissingError, match="--device cuda:99"):
-        choose_machine(refines, "cuda:99", "auto", "auto")
+        choose_machine(kind, "cuda:99", "auto", "auto")
 
 
 def test_numbers_are_taken_as_given() -> None:
@@ -48,10 +66,12 @@ def test_numbers_are_taken_as_given() -> None:
         (("cpu", "auto", "1.5"), "--workers is '1.5', expected auto or a number from 0 up"),
     ],
 )
-@pytest.mark.parametrize("card", [NETWORK, READER])
-def test_what_is_no_choice_is_refused(card: Card, values: tuple[str, str, str], said: str) -> None:
+@pytest.mark.parametrize("kind", [NETWORK, READER])
+def test_what_is_no_choice_is_refused(
+    kind: type[Predictor], values: tuple[str, str, str], said: str
+) -> None:
     with pytest.raises(UsageError) as refused:
-        choose_machine(card, *values)
+        choose_machine(kind, *values)
     assert said in str(refused.value)
 
 

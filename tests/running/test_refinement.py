@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 
 from crowdbench.datasets import load_own
 from crowdbench.datasets.split import Split
+from crowdbench.drawn_3d import DrawnScene3D
 from crowdbench.metrics.joint_errors import joint_errors
 from crowdbench.record import RunFolder
-from crowdbench.refinement import DrawnScene3D, Refinement
+from crowdbench.refinement import RefinedMetric, Refinement
 from crowdbench.results import Metrics, WorstImages
 from crowdbench.running.refinement import measured_refinement
 from crowdbench.running.steps import Job, run_job, score_run
@@ -49,7 +51,7 @@ class Mine(Predictor):
         return Poses(
             truth.image_index[rows], truth.keypoints[rows, :, :2], np.ones((n, 17)), np.ones(n),
             np.full(n, -1), np.zeros(n, int), joints_mm=after, person_ids=truth.person_ids[rows],
-            base_joints_mm=before,
+            base_joints_mm=before, base_keypoints=truth.keypoints[rows, :, :2],
         )
 """
 
@@ -110,6 +112,7 @@ def poses_of(split: Split, before: Sequence[float], after: Sequence[float]) -> P
         joints_mm=off(after),
         person_ids=truth.person_ids[rows],
         base_joints_mm=off(before),
+        base_keypoints=truth.keypoints[rows, :, :2],
     )
 
 
@@ -202,6 +205,40 @@ def test_a_scene_has_its_persons_from_left_to_right_where_they_are_in_space(
         assert np.subtract(pose, first.truth)[WRIST] == pytest.approx((0, off, 500))
         assert np.subtract(pose, first.truth)[ANKLE] == pytest.approx((0, 0, 500))
     assert first.root_px == pytest.approx((960 - 500, 960))
+
+
+def test_pairs_found_in_the_image_are_those_of_the_poses_before(tmp_path: Path) -> None:
+    split = split_of(tmp_path, (2,))
+    poses = replace(poses_of(split, (170, 34), (170, 34)), person_ids=None)
+    assert split.truth is not None
+    assert poses.joints_mm is not None
+    # The refiner swaps which pose is which.
+    swapped = replace(poses, joints_mm=poses.joints_mm[::-1], keypoints=poses.keypoints[::-1])
+    errors = joint_errors(split.truth, swapped, MUPOTS_17)
+    found, (scene,) = measured_refinement(split, swapped, errors)
+    mean = found.metrics["MPJPE_mm"]
+    assert mean == RefinedMetric(pytest.approx((10 + 2) / 2), 2, 0, 0)
+    assert (scene.before_mm, scene.after_mm) == pytest.approx((6, 6))
+    for person in scene.persons:
+        assert person.before == person.after
+
+
+def test_only_persons_with_a_pose_in_both_are_compared(tmp_path: Path) -> None:
+    split = split_of(tmp_path, (2, 3))
+    poses = replace(poses_of(split, (170,) * 5, (34,) * 5), person_ids=None)
+    assert split.truth is not None
+    assert poses.base_keypoints is not None
+    keypoints, before = poses.keypoints.copy(), poses.base_keypoints.copy()
+    # Nobody is where these poses are: the first after refinement, two others before it.
+    keypoints[0] += 1e4
+    before[2:4] += 1e4
+    moved = replace(poses, keypoints=keypoints, base_keypoints=before)
+    errors = joint_errors(split.truth, moved, MUPOTS_17)
+    found, scenes = measured_refinement(split, moved, errors)
+    mean = found.metrics["MPJPE_mm"]
+    assert mean == RefinedMetric(pytest.approx(10), 3, 2, 0)
+    assert int((errors.pair >= 0).sum()) == 4
+    assert (found.n_scenes, scenes) == (0, ())
 
 
 def test_runs_keep_what_refinement_changed_and_scoring_again_finds_the_same(

@@ -6,6 +6,7 @@ import numpy as np
 
 from crowdbench.skeletons import MUPOTS_17
 from predictors.space.decoding import (
+    bins_of,
     cameras_of,
     depths_of,
     flip_averaged,
@@ -79,3 +80,10 @@ def test_cameras_are_assumed_where_they_are_not_known() -> None:
     assumed = [[1500, 1500, 320, 240], [1500, 1500, 50, 30], [1500, 1500, 50, 30]]
     assert cameras_of(None, rows, sizes).tolist() == assumed
     assert cameras_of(known, rows, sizes).tolist() == [assumed[0], *[[700, 701, 50, 31]] * 2]
+
+
+def test_bins_and_depths_undo_each_other() -> None:
+    depths = np.random.default_rng(0).uniform(-1500, 1500, (5, 17))
+    roots = np.arange(5) * 1000.0
+    found = depths_of(bins_of(depths, 64), 64, roots)
+    assert np.abs(found - (depths + roots[:, None])).max() < 1e-9

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from crowdbench.card import Option
-from crowdbench.errors import UsageError
 from crowdbench.structures import Array, Poses
 from predictors.space.ordering import (
     BOXES,
@@ -20,7 +19,6 @@ from predictors.space.ordering import (
     RANDOM,
     ROOTS,
     as_annotated,
-    chosen,
     points_of,
     sequences,
 )
@@ -104,13 +102,9 @@ def test_random_orders_depend_on_the_seed_alone() -> None:
     assert (np.abs(counts[1:] - 200) < 60).all()
 
 
-@pytest.mark.parametrize(("option", "usual"), [(ORDER, NEAR), (DISTANCE, BOXES)])
-def test_a_value_is_one_of_those_on_the_card(option: Option, usual: str) -> None:
+@pytest.mark.parametrize("option", [ORDER, DISTANCE])
+def test_every_value_is_studied(option: Option) -> None:
     assert set(option.study) == set(option.values)
-    assert all(chosen(option, {option.name: value}) == value for value in option.values)
-    assert chosen(option, {}) == usual
-    with pytest.raises(UsageError, match=rf"^{option.name} is 'no', expected {usual}, "):
-        chosen(option, {option.name: "no"})
 
 
 # --- persons --------------------------------------------------------------------------------------

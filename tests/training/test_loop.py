@@ -253,7 +253,7 @@ def test_refined_poses_become_better_than_those_they_were_made_of(tmp_path: Path
     )
     said = refine(tmp_path, recipe, save_every=60, log_every=30)
     looks = [
-        re.fullmatch(r"held out: loss \S+  accuracy \S+  MPJPE, mm: (\S+)  before: (\S+)", line)
+        re.fullmatch(r"held out: loss \S+  accuracy \S+  MPJPE_mm (\S+)  before_mm (\S+)", line)
         for line in said
     ]
     figures = [[float(value) for value in look.groups()] for look in looks if look]

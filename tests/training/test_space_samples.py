@@ -11,6 +11,7 @@ import torch
 
 from crowdbench.skeletons import MUPOTS_17
 from crowdbench.structures import Array
+from predictors.space.decoding import bins_of
 from predictors.topdown.crop import crop_persons, frames_of
 from predictors.training.augmentation import NONE, Augmentation
 from predictors.training.examples import Example
@@ -19,8 +20,6 @@ from predictors.training.space_samples import (
     JointSampling,
     RootSamples,
     RootSampling,
-    depth_bins,
-    depths_of_boxes,
 )
 from tests.training.spaces import CAMERA, two_persons
 
@@ -76,7 +75,7 @@ def test_joints_of_a_plain_crop_lead_back_into_space() -> None:
 
 def test_the_root_is_in_the_middle_of_the_depth() -> None:
     assert made(JOINTS, two_persons()).joints[:, ROOT, 2].tolist() == [16, 16]
-    assert depth_bins(np.array([-1000.0, 0, 250, 1000]), 64).tolist() == [0, 32, 40, 64]
+    assert bins_of(np.array([-1000.0, 0, 250, 1000]), 64).tolist() == [0, 32, 40, 64]
 
 
 def test_joints_outside_of_crop_or_volume_or_not_labelled_do_not_count() -> None:
@@ -213,10 +212,10 @@ def test_roots_outside_of_the_crop_do_not_count_nor_depths_without_camera() -> N
 
 
 def test_the_longer_side_of_the_box_tells_k() -> None:
+    example = two_persons()
     boxes = np.array([[0.0, 0, 40, 80], [5, 5, 80, 10]])
-    assert depths_of_boxes(boxes, CAMERA, SIZE) == pytest.approx(
-        [2000 * np.sqrt(300 * 330) / 100] * 2
-    )
+    found = made(ROOTS, replace(example, boxes=boxes))
+    assert found.k_mm.tolist() == pytest.approx([2000 * np.sqrt(300 * 330) / 100] * 2)
 
 
 def test_the_size_of_what_rootnet_sees_is_not_drawn() -> None:
