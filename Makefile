@@ -12,6 +12,8 @@ INTERACTIONS := unidirectional-no-attention unidirectional no-attention
 UNITS := gcn lstm-2 lstm-3 lstm-4 gru-2 gru-4
 # Of all trainings of `make ablations`; EPOCHS=0.2 tries them out.
 EPOCHS ?= 1
+# Of those of `make interactions`; what ships had 15.
+EPOCHS_IN_SPACE ?= 5
 ONLY_POSES := --no-report --conditions none --bootstrap off --overwrite
 
 VENV := .venv
@@ -65,7 +67,7 @@ interactions: refine ## Train and compare the rows of PI-Net's Tables 4 to 6 on 
 	$(BIN)/crowdbench run --predictor 3dmppe-tiny --split synthcrowd-3d-val $(ONLY_POSES) --output runs/refined/val
 	for name in synthcrowd $(INTERACTIONS) $(UNITS); do \
 		test -e runs/training/pi-net-$$name/weights.safetensors || \
-		$(BIN)/python -m predictors.training pi-net-$$name --resume --poses runs/refined/train/predictions.json \
+		$(BIN)/python -m predictors.training pi-net-$$name --epochs $(EPOCHS_IN_SPACE) --resume --poses runs/refined/train/predictions.json \
 		--held-out-poses runs/refined/val/predictions.json || exit; \
 		$(BIN)/crowdbench run --predictor pi-net-$$name --base replay --split synthcrowd-3d-test \
 		--predictions runs/refined/3dmppe-tiny/predictions.json --no-report --overwrite \

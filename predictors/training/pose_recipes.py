@@ -60,14 +60,14 @@ class PoseRecipe(Recipe):
 def _synthcrowd(network: str, name: str = "") -> PoseRecipe:
     """Return the recipe of a network for SynthCrowd.
 
-    The paper's learning rate, 1e-5, is for some 200,000 steps of 4; here there are some 2,500.
+    The paper's learning rate, 1e-5, is for some 200,000 steps of 4; here there are some 7,500.
     """
     return PoseRecipe(
         name=name or network,
         network=network,
         data="synthcrowd-3d-train",
         held_out="synthcrowd-3d-val",
-        epochs=5,
+        epochs=15,
         falls=(),
         batch_size=16,
         learning_rate=1e-3,

@@ -24,14 +24,20 @@ EXPECTED: dict[str, dict[str, Any]] = json.loads(
 BOXES = "SYNTHCROWD_test_detections_person.json"
 TOP_DOWN = ("hrnet-tiny", "mipnet-tiny", "i2r-net-tiny")
 BOTTOM_UP = ("pinet-tiny", "dekr-tiny", "grm-tiny")
+IN_SPACE = ("3dmppe-tiny", "3dmppe-rootnet-tiny", "pi-net-synthcrowd")
 RUNS = {
     **{f"{name} gt": ("--boxes", "gt") for name in TOP_DOWN},
     **{f"{name} detected": ("--boxes", BOXES) for name in TOP_DOWN},
     **dict.fromkeys(BOTTOM_UP, ()),
 }
+RUNS_IN_SPACE = {
+    "3dmppe-tiny": (),
+    "3dmppe-tiny detected": ("--boxes", BOXES),
+    "pi-net-synthcrowd": ("--base", "3dmppe-tiny"),
+}
 N_IMAGES = 100
 # Networks differ in their last bits between machines, and so may a keypoint now and then.
-TOLERANCE = 0.004
+TOLERANCE, TOLERANCE_MM = 0.004, 0.5
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +72,23 @@ def test_a_run_gives_the_committed_numbers(run: str, data: Path, crowdbench: Cro
     if not run.endswith(" gt"):
         check = crowdbench("score", "run", "--check", "pycocotools", "--data-root", data)
         assert check.returncode == 0, check.stdout
+
+
+@pytest.mark.parametrize("run", RUNS_IN_SPACE)
+def test_a_run_in_space_gives_the_committed_numbers(
+    run: str, data: Path, crowdbench: Crowdbench
+) -> None:
+    done = crowdbench(
+        "run", "--predictor", run.split()[0], "--split", "synthcrowd-3d-test", *RUNS_IN_SPACE[run],
+        "--limit", str(N_IMAGES), "--data-root", data, "--output", "run", "--no-report", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    expected = EXPECTED[f"{run} in space"]
+    assert found["counts"]["persons_evaluated"] == expected["persons"]
+    for name, value in expected["metrics"].items():
+        tolerance = TOLERANCE_MM if name.endswith("_mm") else TOLERANCE
+        assert found["metrics"][name]["value"] == pytest.approx(value, abs=tolerance), name
 
 
 def test_the_gate_passes_a_rerun_and_catches_planted_mistakes(
@@ -112,6 +135,18 @@ def test_the_baseline_of_our_gate_is_of_what_ships() -> None:
     card = yaml.safe_load((WEIGHTS / "mipnet-tiny.yaml").read_text())
     assert baseline["inputs"]["weights"]["sha256"] == card["weights"]["sha256"]
     assert baseline["metrics"]["AP"]["value"] == pytest.approx(card["scores"]["gt"]["AP"], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", IN_SPACE)
+def test_the_card_of_weights_for_poses_in_space_is_true(name: str) -> None:
+    card = yaml.safe_load((WEIGHTS / f"{name}.yaml").read_text())
+    digest = digest_of_file(WEIGHTS / f"{name}.safetensors")
+    assert card["weights"]["sha256"] == digest.sha256
+    assert card["weights"]["bytes"] == digest.size <= 7_000_000
+    assert card["recipe"]["name"] == name
+    assert card["recipe"]["data"] == "synthcrowd-3d-train"
+    for scores in card["scores"].values():
+        assert 40 < scores["PA_MPJPE_mm"] < scores["PA_MPJPE_rigid_mm"] < scores["MPJPE_mm"] < 120
 
 
 @pytest.mark.parametrize("predictor", TOP_DOWN + BOTTOM_UP)
