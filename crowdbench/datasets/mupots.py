@@ -70,10 +70,10 @@ def read_official(path: Path) -> tuple[Annotations, FileDigest]:
     Images are numbered from 0 through all sequences in the order of their numbers. So are persons,
     frame by frame, those that are not valid included; these are ignored, and zeros where their
     entries are empty or broken. Boxes are the extent of the 17 keypoints, areas those of boxes. The
-    files do not tell the camera: that of each sequence is the one that takes annot3 of its valid
-    persons to annot2, by least squares; it is not known where the root mean square of what is left
-    is above 1 px. The image folder is known if the first frame of a sequence is there. The digest
-    covers all files that are read.
+    files do not tell the camera: that of each sequence, or else of each frame, is the one that
+    takes annot3 of valid persons to annot2, by least squares; it is not known where the root mean
+    square of what is left is above 1 px. The image folder is known if the first frame of a sequence
+    is there. The digest covers all files that are read.
 
     Args:
         path: the folder that has ``TS1/annot.mat``, ``TS1/occlusion.mat`` and so on, or the one
@@ -102,8 +102,7 @@ def read_official(path: Path) -> tuple[Annotations, FileDigest]:
     assert truth.pose3d is not None
     check_millimetres(folder, truth.pose3d.joints_mm[~truth.is_ignored], "annot3")
     check_millimetres(folder, truth.pose3d.universal_mm[~truth.is_ignored], "univ_annot3")
-    cameras = [_fitted_camera(sequence) for sequence in found]
-    images = replace(images, intrinsics=np.repeat(cameras, lengths, axis=0))
+    images = replace(images, intrinsics=np.concatenate([_fitted_cameras(s) for s in found]))
     digest = digest_of_several(folder_name(folder), digests)
     return Annotations(images, truth, PERSON, notes), digest
 
@@ -190,14 +189,31 @@ def _images(folder: Path, names: Sequence[str], lengths: Sequence[int]) -> Image
     return Images(np.arange(len(files)), files, sizes, folder if has_images else None)
 
 
-def _fitted_camera(sequence: _Sequence) -> Array:
-    """Return the intrinsics (4,) float64 that take annot3 to annot2, NaN if none do.
+def _fitted_cameras(sequence: _Sequence) -> Array:
+    """Return the intrinsics (F, 4) float64 that take annot3 to annot2, NaN where none do.
 
-    x = fx X / Z + cx is linear in fx and cx, and so is y; both are fitted to all joints of valid
-    persons in front of the camera, and once more without those that are far from where the first
-    camera puts them: a single person annotated wrong outweighs thousands.
+    One camera for the whole sequence; where there is none, as it moved or zoomed, one for each
+    frame.
     """
-    joints, points = (sequence.points[f][sequence.is_valid] for f in ("annot3", "annot2"))
+    joints, points = (sequence.points[field] for field in ("annot3", "annot2"))
+    camera = _fitted_camera(joints[sequence.is_valid], points[sequence.is_valid])
+    if not np.isnan(camera).any():
+        return np.tile(camera, (len(joints), 1))
+    return np.stack(
+        [
+            _fitted_camera(joints[frame][is_valid], points[frame][is_valid])
+            for frame, is_valid in enumerate(sequence.is_valid)
+        ]
+    )
+
+
+def _fitted_camera(joints: Array, points: Array) -> Array:
+    """Return the intrinsics (4,) float64 that take joints (P, K, 3) to points (P, K, 2), or NaN.
+
+    x = fx X / Z + cx is linear in fx and cx, and so is y; both are fitted to all joints in front of
+    the camera, and once more without those that are far from where the first camera puts them: a
+    single person annotated wrong outweighs thousands.
+    """
     joints, points = joints.reshape(-1, 3), points.reshape(-1, 2)
     is_seen = joints[:, 2] >= _NEAREST_MM
     rays, points = joints[is_seen, :2] / joints[is_seen, 2:], points[is_seen]

@@ -98,6 +98,17 @@ def test_the_camera_of_each_sequence_is_fitted_to_its_valid_persons(tmp_path: Pa
     np.testing.assert_array_equal(first.intrinsics, found[:3])
 
 
+def test_a_camera_that_moves_is_fitted_frame_by_frame(tmp_path: Path) -> None:
+    moved = seen(2)
+    moved["annot2"] = moved["annot2"] + [[40.0], [-25.0]]
+    write_sequence(tmp_path, "TS1", [[seen(1)], [moved], [seen(3, is_valid=0)]])
+    images = load_own(tmp_path, MUPOTS_17).images
+    assert images.intrinsics is not None
+    wanted = [CAMERA, CAMERA + np.array([0, 0, 40, -25])]
+    np.testing.assert_allclose(images.intrinsics[:2], wanted, rtol=0, atol=1e-9)
+    assert images.n_without_camera == 1
+
+
 def test_a_single_wrong_person_does_not_hide_the_camera(tmp_path: Path) -> None:
     frames = [[seen(i)] for i in range(1, 40)]
     write_sequence(tmp_path, "TS1", [*frames, [seen(40, 30)]])
