@@ -73,8 +73,7 @@ interactions: refine ## Train and compare the rows of PI-Net's Tables 4 to 6 on 
 		--predictions runs/refined/3dmppe-tiny/predictions.json --no-report --overwrite \
 		--weights runs/training/pi-net-$$name/weights.safetensors --output runs/refined/ablations/$$name || exit; done
 	$(BIN)/crowdbench ablate --predictor pi-net-synthcrowd --base replay --split synthcrowd-3d-test --vary order \
-		--predictions runs/refined/3dmppe-tiny/predictions.json \
-		--weights runs/training/pi-net-synthcrowd/weights.safetensors --overwrite --output runs/refined/ablations/order
+		--predictions runs/refined/3dmppe-tiny/predictions.json --overwrite --output runs/refined/ablations/order
 	$(BIN)/crowdbench compare $(INTERACTIONS:%=runs/refined/ablations/%) runs/refined/ablations/synthcrowd \
 		--output runs/refined/ablations/interactions
 	$(BIN)/crowdbench compare $(UNITS:%=runs/refined/ablations/%) runs/refined/ablations/synthcrowd \
