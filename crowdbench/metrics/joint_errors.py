@@ -76,7 +76,7 @@ def joint_errors(truth: GroundTruth, poses: Poses, skeleton: Skeleton) -> Errors
         pose,
         *_mapped_errors(space.universal_mm, persons, poses, pose, skeleton),
         pair,
-        *_paired_errors(space.joints_mm, persons, poses.joints_mm, pair, skeleton),
+        *_paired_errors(space.joints_mm, persons, poses, pair, skeleton),
     )
 
 
@@ -127,14 +127,14 @@ def _made_for(person_ids: Array, poses: Poses) -> Array:
 
 
 def _paired_errors(
-    truth: Array, persons: Array, poses: Array | None, pair: Array, skeleton: Skeleton
+    truth: Array, persons: Array, poses: Poses, pair: Array, skeleton: Skeleton
 ) -> tuple[Array, Array, Array]:
     """Return errors with roots together, after rigid and after similarity alignment."""
     shape = len(persons), len(skeleton)
     at_root, rigidly, with_scale = (np.full(shape, np.nan) for _ in range(3))
     for rows in _blocks(pair):
-        assert poses is not None
-        joints = from_root(_taken(poses, pair[rows]), skeleton)
+        assert poses.joints_mm is not None
+        joints = from_root(_taken(poses.joints_mm, pair[rows]), skeleton)
         target = from_root(_taken(truth, persons[rows]), skeleton)
         aligned = align_rigidly(joints, target)
         at_root[rows] = distances(joints, target)
