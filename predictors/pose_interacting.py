@@ -181,7 +181,7 @@ def _camera_notes(images: Images) -> tuple[str, ...]:
 
 
 def _variant(
-    name: str, words: str, network: str = "", published: tuple[str, ...] = ()
+    name: str, words: str, *, network: str = "", published: tuple[str, ...] = ()
 ) -> type[PoseInteracting]:
     """Return a predictor class, named as its network is if nothing else is said."""
     card = Card(
@@ -204,9 +204,11 @@ def _variant(
     return type(name, (PoseInteracting,), members)
 
 
-PINet = _variant("pi-net", "3 layers of GRU in both directions, attention", "", ("pi-net-3d",))
+PINet = _variant(
+    "pi-net", "3 layers of GRU in both directions, attention", published=("pi-net-3d",)
+)
 # The same network with weights from `predictors.training`; of no paper.
-SynthCrowd = _variant("pi-net-synthcrowd", "trained on SynthCrowd", "pi-net")
+SynthCrowd = _variant("pi-net-synthcrowd", "trained on SynthCrowd", network="pi-net")
 # Of the paper's ablations.
 NoAttention = _variant("pi-net-no-attention", "without attention")
 Unidirectional = _variant("pi-net-unidirectional", "in one direction")
