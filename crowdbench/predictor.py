@@ -125,6 +125,14 @@ class Cost(NamedTuple):
     multiply_adds: int
     gflops: float
 
+    def and_more(self, other: Cost) -> Cost:
+        """Return what both networks cost together."""
+        return Cost(
+            self.parameters + other.parameters,
+            self.multiply_adds + other.multiply_adds,
+            self.gflops + other.gflops,
+        )
+
 
 class Predictor(ABC):
     """What every predictor is a subclass of.

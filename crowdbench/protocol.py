@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 
 # What options of a refiner's base begin with.
 BASE = "base."
+
+
+def options_of_base(options: Mapping[str, str]) -> dict[str, str]:
+    """Return a base's options, by its own names, among those of a refiner.
+
+    >>> options_of_base({"order": "random", "base.roots": "gt"})
+    {'roots': 'gt'}
+    """
+    return {k.removeprefix(BASE): v for k, v in options.items() if k.startswith(BASE)}
 
 
 class Protocol(msgspec.Struct, frozen=True):

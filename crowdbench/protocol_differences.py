@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from crowdbench.markup import one_line
-from crowdbench.protocol import BASE, Protocol
+from crowdbench.protocol import Protocol, options_of_base
 
 Comparable = Literal["never", "if asked", "always"]
 
@@ -107,9 +107,9 @@ def _have_other_values(here: Protocol, first: Protocol) -> bool:
     """
     a, b = _options(here), _options(first)
     if here.base != "none" and first.base == "none":
-        a = _of_base(a)
+        a = options_of_base(a)
     elif first.base != "none" and here.base == "none":
-        b = _of_base(b)
+        b = options_of_base(b)
     return any(a[name] != b[name] for name in a.keys() & b.keys())
 
 
@@ -117,11 +117,6 @@ def _options(protocol: Protocol) -> dict[str, str]:
     """Return the options of the predictor, by name."""
     pairs = (part.partition("=") for part in protocol.options.split(",") if "=" in part)
     return {name: value for name, _, value in pairs}
-
-
-def _of_base(options: dict[str, str]) -> dict[str, str]:
-    """Return a base's options among those of a refiner."""
-    return {k.removeprefix(BASE): v for k, v in options.items() if k.startswith(BASE)}
 
 
 def _value(value: str | int) -> str:

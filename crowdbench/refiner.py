@@ -23,7 +23,7 @@ from crowdbench.errors import UsageError
 from crowdbench.files import FileDigest
 from crowdbench.merging import AS_THEY_ARE, final_poses
 from crowdbench.predictor import Batch, Cost, Predictor, Request
-from crowdbench.protocol import BASE
+from crowdbench.protocol import BASE, options_of_base
 from crowdbench.registry import load_predictor, predictor_names
 from crowdbench.running.returned import join_batches, predict_checked
 from crowdbench.structures import Array, Boxes, Poses
@@ -142,13 +142,7 @@ class Refiner(Predictor):
         own, base = self.own_cost(), self.base.cost()
         if own is None or not self.base.card.needs_weights:
             return own
-        if base is None:
-            return None
-        return Cost(
-            own.parameters + base.parameters,
-            own.multiply_adds + base.multiply_adds,
-            own.gflops + base.gflops,
-        )
+        return None if base is None else own.and_more(base)
 
     def own_cost(self) -> Cost | None:
         """Return what the refiner's own network costs, or None where that is not known."""
@@ -277,9 +271,13 @@ def make(kind: type[Predictor], request: Request) -> Predictor:
     if composition is None:
         return kind(request)
     chosen = request.options
-    of_base = {k.removeprefix(BASE): v for k, v in chosen.items() if k.startswith(BASE)}
     own = {k: v for k, v in chosen.items() if not k.startswith(BASE)}
-    asked = replace(request, options=of_base, weights=request.base_weights, base_weights=None)
+    asked = replace(
+        request,
+        options=options_of_base(chosen),
+        weights=request.base_weights,
+        base_weights=None,
+    )
     try:
         base = composition.base(asked)
     except UsageError as error:

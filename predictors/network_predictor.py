@@ -5,17 +5,46 @@ torch is imported when the network is loaded, not before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from crowdbench.predictor import Predictor, Request
+from crowdbench.structures import Array
 
 if TYPE_CHECKING:
     from torch import nn
 
+T = TypeVar("T", bound="nn.Module")
 _SEED = 0
+# Boxes that a CPU computes at once, each with its mirror image. Two images at least and fewer than
+# 16: from one and from 16 on, torch and its libraries sum in another order (even within a batch,
+# were it larger), and results would depend on the batch size. And more at once is slower.
+_AT_ONCE_ON_CPU = 4
+
+
+def with_weights(make: Callable[[], T], weights: Path | None, name: str) -> T:
+    """Return a network with the weights of a file, or with seeded random ones.
+
+    Args:
+        make: makes the network.
+        weights: the file; None for random ones.
+        name: of the network's variant, for messages.
+
+    Raises:
+        MissingError, InputError: if the file is not there or fits another network.
+    """
+    import torch
+
+    from predictors.networks.checkpoints import load_checkpoint
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        network = make()
+    if weights is not None:
+        load_checkpoint(network, weights, name)
+    return network
 
 
 class NetworkPredictor(Predictor):
@@ -58,16 +87,7 @@ class NetworkPredictor(Predictor):
         Raises:
             MissingError, InputError: if the file is not there or fits another network.
         """
-        import torch
-
-        from predictors.networks.checkpoints import load_checkpoint
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
-            network = self.make_network()
-        if weights is not None:
-            load_checkpoint(network, weights, self._network_name)
-        self.use(network, device)
+        self.use(with_weights(self.make_network, weights, self._network_name), device)
 
     def use(self, network: nn.Module, device: str) -> None:
         """Predict with this network, moved to `device` and to the precision asked for."""
@@ -85,6 +105,16 @@ class NetworkPredictor(Predictor):
         """The network, which `load` has made."""
         assert self.network is not None, "load comes first"
         return self.network
+
+    def portions(self, crops: Array, at_once: int | None = None) -> list[Array]:
+        """Return crops as they go through the network at once.
+
+        Args:
+            crops: (N, h, w, 3).
+            at_once: how many on an accelerator; None for all.
+        """
+        n = _AT_ONCE_ON_CPU if self._device == "cpu" else at_once or max(len(crops), 1)
+        return [crops[i : i + n] for i in range(0, len(crops), n)]
 
     @contextmanager
     def computing(self) -> Iterator[None]:

@@ -37,9 +37,10 @@ from crowdbench.datasets.split import Split
 from crowdbench.predictor import Cost, Request
 from crowdbench.predictor_options import check_choice
 from crowdbench.refiner import Refiner
-from crowdbench.structures import Array, Images, Poses
+from crowdbench.structures import Array, Poses
 from crowdbench.weights import official_weights
 from predictors.network_predictor import NetworkPredictor
+from predictors.space.decoding import camera_notes
 from predictors.space.ordering import (
     BOXES,
     DISTANCE,
@@ -89,7 +90,10 @@ class PoseInteracting(Refiner, NetworkPredictor):
             request,
             options={ORDER.name: self._order, DISTANCE.name: self._distance},
             precision=request.precision,
-            notes=_camera_notes(request.split.images),
+            notes=camera_notes(
+                request.split.images,
+                "the keypoints there are the base's, not those of the refined joints",
+            ),
         )
 
     def load(self, device: str, weights: Path | None) -> None:
@@ -168,16 +172,6 @@ def _seen(split: Split, poses: Poses, joints: Array) -> Array:
     is_seen = np.isfinite(cameras).all(-1, keepdims=True) & (depths >= _NEAREST)
     planar = joints[..., :2] / np.where(is_seen, depths, 1.0)
     return np.where(is_seen, cameras[..., :2] * planar + cameras[..., 2:], poses.keypoints)
-
-
-def _camera_notes(images: Images) -> tuple[str, ...]:
-    """Return what to say about images whose camera is not known: nothing or one sentence."""
-    n = images.n_without_camera
-    note = (
-        f"the camera of {n:,} of {len(images):,} images is not known: the keypoints there are the "
-        "base's, not those of the refined joints"
-    )
-    return (note,) if n else ()
 
 
 def _variant(

@@ -24,13 +24,14 @@ from crowdbench.errors import UsageError
 from crowdbench.predictor import Batch, Cost, Request, Settings, poses_of
 from crowdbench.predictor_options import check_choice
 from crowdbench.skeletons import MUPOTS_17
-from crowdbench.structures import Array, Boxes, Images, Poses
+from crowdbench.structures import Array, Boxes, Poses
 from crowdbench.weights import official_weights
 from predictors.network_predictor import NetworkPredictor
 from predictors.networks import VARIANTS
 from predictors.space.crop import MARGIN, crop_boxes, enlarged, sanitised
 from predictors.space.decoding import (
     ASSUMED_FOCAL,
+    camera_notes,
     cameras_of,
     depths_of,
     flip_averaged,
@@ -43,9 +44,6 @@ from predictors.space.root_net import RootFinder
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Boxes that a CPU computes at once: sums of other numbers of images may be in another order, and
-# poses would depend on the batch size.
-_AT_ONCE_ON_CPU = 4
 # On an accelerator: the volumes of a crop and of its mirror image take 44 MB in fp32.
 _AT_ONCE = 32
 
@@ -137,7 +135,10 @@ class ThreeDMPPE(NetworkPredictor):
             pairing="annotation" if boxes.person_ids is not None else "2d",
             options={ROOTS.name: self._roots},
             inputs=inputs,
-            notes=_camera_notes(split.images),
+            notes=camera_notes(
+                split.images,
+                f"a focal length of {ASSUMED_FOCAL:g} px and the centre of the image are assumed",
+            ),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -218,12 +219,7 @@ class ThreeDMPPE(NetworkPredictor):
         cost = cost_of(self.make_network, lambda net: net(torch.empty(1, 3, *self._input_size)))
         if self._root_net is None:
             return cost
-        more = self._root_net.cost(self._input_size)
-        return Cost(
-            cost.parameters + more.parameters,
-            cost.multiply_adds + more.multiply_adds,
-            cost.gflops + more.gflops,
-        )
+        return cost.and_more(self._root_net.cost(self._input_size))
 
     def _found(self, crops: Array) -> tuple[Array, Array, Array]:
         """Return what the networks find in N crops.
@@ -232,12 +228,11 @@ class ThreeDMPPE(NetworkPredictor):
             (N, K, 2) float64 pixels of the maps, (N, K) bins of depth, and (N,) gammas of RootNet,
             which are 0 where it is not needed.
         """
-        n = _AT_ONCE_ON_CPU if self._device == "cpu" else _AT_ONCE
         parts = [np.zeros((0, len(self.skeleton), 3))]
         gammas = [np.zeros(0)]
         with self.computing():
-            for start in range(0, len(crops), n):
-                images = self._inputs(crops[start : start + n])
+            for portion in self.portions(crops, _AT_ONCE):
+                images = self._inputs(portion)
                 parts.append(self._joints(images))
                 gammas.append(self._gammas(images))
         points = np.concatenate(parts)
@@ -318,16 +313,6 @@ def _roots_to_take(asked: str | None, boxes: Boxes) -> str:
         f"--option roots=file takes the root_cam of a file of boxes, {boxes.source} has none: give "
         "RootNet's results file by --boxes FILE, or roots=rootnet"
     )
-
-
-def _camera_notes(images: Images) -> tuple[str, ...]:
-    """Return what to say about images whose camera is not known: nothing or one sentence."""
-    n = images.n_without_camera
-    note = (
-        f"the camera of {n:,} of {len(images):,} images is not known: a focal length of "
-        f"{ASSUMED_FOCAL:g} px and the centre of the image are assumed"
-    )
-    return (note,) if n else ()
 
 
 def _persons_of(batch: Batch) -> _Persons:

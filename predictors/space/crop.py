@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from crowdbench.structures import Array
-from predictors.topdown.crop import warp_crops
+from predictors.topdown.crop import clip_annotated, warp_crops
 
 MARGIN = 1.25
 
@@ -37,13 +37,9 @@ def sanitised(boxes: Array, width: int, height: int) -> tuple[Array, Array]:
            [  9.,   9.,   0.,   0.],
            [120.,  20., -21.,  39.]]), array([ True,  True, False, False]))
     """
-    x, y, w, h = boxes.T
-    left, top = np.maximum(x, 0), np.maximum(y, 0)
-    right = np.minimum(width - 1, left + np.maximum(w - 1, 0))
-    bottom = np.minimum(height - 1, top + np.maximum(h - 1, 0))
-    sane = np.stack([left, top, right - left, bottom - top], axis=1)
-    sizes = sane[:, 2:]
-    return sane, (w * h > 0) & (sizes.min(1) >= 0) & (sizes.max(1) > 0)
+    sane, is_left = clip_annotated(boxes, width, height, "classical")
+    has_map = sane[:, 2:].max(axis=1) > 0
+    return sane, is_left & has_map & (boxes[:, 2:].prod(axis=1) > 0)
 
 
 def enlarged(boxes: Array, input_size: tuple[int, int]) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crowdbench.structures import Array
+from crowdbench.structures import Array, Images
 
 # What the bins of depth cover: so far in front of the root and behind it.
 HALF_DEPTH_MM = 1000.0
@@ -116,6 +116,18 @@ def cameras_of(intrinsics: Array | None, rows: Array, sizes: Array) -> Array:
         return assumed
     known = intrinsics[rows]
     return np.where(np.isnan(known).any(1, keepdims=True), assumed, known)
+
+
+def camera_notes(images: Images, instead: str) -> tuple[str, ...]:
+    """Return what to say about images whose camera is not known: nothing or one sentence.
+
+    Args:
+        images: those of the split.
+        instead: what is done without one, as a clause.
+    """
+    n = images.n_without_camera
+    note = f"the camera of {n:,} of {len(images):,} images is not known: {instead}"
+    return (note,) if n else ()
 
 
 def root_depths(gammas: Array, boxes: Array, cameras: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from crowdbench.card import Option
+from crowdbench.datasets.coco_format import index_of
 from crowdbench.datasets.split import Split
 from crowdbench.structures import Array, Poses
 
@@ -114,6 +115,5 @@ def _persons(split: Split, poses: Poses) -> tuple[Array, Array]:
     if split.truth is None or poses.person_ids is None or not len(split.truth.person_ids):
         return none, np.zeros(len(poses), bool)
     by_id = np.argsort(split.truth.person_ids)
-    ids = split.truth.person_ids[by_id]
-    places = np.minimum(np.searchsorted(ids, poses.person_ids), len(ids) - 1)
-    return by_id[places], ids[places] == poses.person_ids
+    places, is_known = index_of(split.truth.person_ids[by_id], poses.person_ids)
+    return by_id[np.where(is_known, places, 0)], is_known

@@ -8,14 +8,13 @@ from crowdbench.card import Card
 from crowdbench.errors import MissingError
 from crowdbench.predictor import Cost
 from crowdbench.weights import Weights, find_weights, official_weights
+from predictors.network_predictor import with_weights
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from predictors.networks.pose_in_space import RootNet
-
-_SEED = 0
 
 
 class RootFinder:
@@ -62,13 +61,7 @@ class RootFinder:
         """
         import torch
 
-        from predictors.networks.checkpoints import load_checkpoint
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
-            network = self._create().eval()
-        if self.weights.path is not None:
-            load_checkpoint(network, self.weights.path, self._variant)
+        network = with_weights(self._create, self.weights.path, self._variant).eval()
         # Rounded to bfloat16, its bias alone would put roots off by 16 mm.
         last = network.root.depth_layer
         network.root.depth_layer = torch.nn.Identity()  # type: ignore[assignment]

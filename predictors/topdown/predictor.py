@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 
 # Of the joint scores, what enters a pose's score (IN_VIS_THRE).
 _CONFIDENT = 0.2
-# Boxes that a CPU computes at once, each with its mirror image. Two images at least and fewer than
-# 16: from one and from 16 on, torch and its libraries sum in another order (even within a batch,
-# were it larger), and results would depend on the batch size. And more at once is slower.
-_AT_ONCE_ON_CPU = 4
 
 
 @dataclass(frozen=True)
@@ -243,11 +239,6 @@ class TopDown(NetworkPredictor):
             ]
         points, scores, sizes = zip(*parts, strict=True)
         return Found(np.concatenate(points, 1), np.concatenate(scores, 1), sizes[0])
-
-    def portions(self, crops: Array) -> list[Array]:
-        """Return the crops as they go through the network at once."""
-        n = len(crops) if self._device != "cpu" else _AT_ONCE_ON_CPU
-        return [crops[i : i + n] for i in range(0, len(crops), n)]
 
     def inputs(self, crops: Array) -> Tensor:
         """Return (2 N, 3, h, w): N crops as the network takes them, then their mirror images."""

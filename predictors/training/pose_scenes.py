@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from crowdbench.datasets.coco_format import index_of
 from crowdbench.datasets.loading import load_split
 from crowdbench.datasets.manifest import find_split
 from crowdbench.errors import InputError, UsageError
@@ -91,9 +92,8 @@ def find_scenes(name: str, root: Path, poses: Path) -> PoseScenes:
         )
     # `read_poses_3d` has seen to it that nobody has two and that all are of the split.
     in_order = np.argsort(found.person_ids)
-    ids = found.person_ids[in_order]
-    places = np.minimum(np.searchsorted(ids, truth.person_ids), len(ids) - 1)
-    rows = np.flatnonzero((ids[places] == truth.person_ids) & ~truth.is_ignored)
+    places, has_pose = index_of(found.person_ids[in_order], truth.person_ids)
+    rows = np.flatnonzero(has_pose & ~truth.is_ignored)
     if not len(rows):
         raise InputError(f"{poses}: no pose was made for a person of {name} who is evaluated")
     assert found.joints_mm is not None

@@ -72,7 +72,6 @@ _ROOTNET_TINY = replace(
     _POSENET_TINY,
     name="3dmppe-rootnet-tiny",
     network="3dmppe-rootnet-tiny",
-    epochs=1.5,
     augmentation=replace(MILD, half_body_probability=0, scale=0),
     root_alone=True,
 )
